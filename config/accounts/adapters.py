@@ -1,0 +1,24 @@
+"""How allauth behaves here: accounts are made by administrators; second factors are sealed."""
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from django.http import HttpRequest
+
+from config.accounts import sealing
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """No sign-up: an administrator makes accounts."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+
+class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """The secret of an authenticator app is kept encrypted."""
+
+    def encrypt(self, text: str) -> str:
+        return sealing.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return sealing.decrypt(encrypted_text)

@@ -1,0 +1,60 @@
+"""The user."""
+
+import secrets
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+from config.ids import uuid7
+
+
+def new_session_version() -> int:
+    """Return a random number that fits a positive 63-bit column."""
+    return secrets.randbits(62)
+
+
+class Theme(models.TextChoices):
+    """Colours of the pages."""
+
+    SYSTEM = "system", "As the device"
+    LIGHT = "light", "Light"
+    DARK = "dark", "Dark"
+
+
+class User(AbstractUser):
+    """A person, or a program that acts for one.
+
+    `session_version` stands in every token. Changing it ends all of them at once.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    session_version = models.BigIntegerField(default=new_session_version, editable=False)
+    theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
+
+    def end_tokens(self) -> None:
+        """Make every token issued so far invalid."""
+        self.session_version = new_session_version()
+        self.save(update_fields=["session_version"])
+
+
+class TokenFamily(models.Model):
+    """All tokens that descend from one sign-in of a program.
+
+    Only the id of the refresh token that may be used next is kept, never a token. Using an
+    older one means that somebody holds a copy: the family ends.
+    """
+
+    class End(models.TextChoices):
+        SIGNED_OUT = "signed_out", "Signed out"
+        REPLAYED = "replayed", "A used refresh token came back"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="token_families")
+    next_refresh = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+    refreshed_at = models.DateTimeField(auto_now=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_because = models.CharField(max_length=10, choices=End, blank=True)
+
+    class Meta:
+        verbose_name_plural = "token families"

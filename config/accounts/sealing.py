@@ -1,0 +1,39 @@
+"""Small secrets of accounts, encrypted in database columns.
+
+AES-256-GCM with a random nonce; the key is derived by HKDF-SHA-256 from Django's secret key, so
+that it needs no custody of its own. Losing it costs users a new enrolment, never a file.
+"""
+
+import base64
+import os
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+PURPOSE = b"strongroom account secrets v1"
+NONCE_BYTES = 12
+
+
+def encrypt(text: str) -> str:
+    """Return `text` sealed, as URL-safe base64."""
+    nonce = os.urandom(NONCE_BYTES)
+    return base64.urlsafe_b64encode(
+        nonce + AESGCM(_key()).encrypt(nonce, text.encode(), PURPOSE)
+    ).decode()
+
+
+def decrypt(sealed: str) -> str:
+    """Return what was sealed.
+
+    Raises:
+        cryptography.exceptions.InvalidTag: changed, or sealed under another key.
+    """
+    raw = base64.urlsafe_b64decode(sealed)
+    return AESGCM(_key()).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], PURPOSE).decode()
+
+
+def _key() -> bytes:
+    derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=PURPOSE)
+    return derive.derive(settings.SECRET_KEY.encode())

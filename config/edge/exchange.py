@@ -1,0 +1,133 @@
+"""One request and its answer on the wire, and the line that the log gets about them."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from uuid import uuid4
+
+from config.edge.body import Body
+from config.edge.environ import path_of
+from config.edge.errors import Disconnected, RequestTimeout
+from config.edge.limits import Limits
+from config.edge.wire import (
+    BODILESS,
+    Answer,
+    Header,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    encoded,
+)
+from config.errors import AppError
+from config.middleware import ACCEPTED
+from config.problems import problem_response
+
+# A connection that is closed over unread bytes is reset, and a reset may overtake the answer. So
+# an early answer is followed by so much discarding, which is enough for what is under way.
+LINGER_BYTES = 8 * 1024 * 1024
+LINGER_S = 2
+
+logger = logging.getLogger("strongroom.access")
+
+
+class Exchange:
+    """What is known of one request while it is answered."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits) -> None:
+        self.scope = scope
+        self.limits = limits
+        self.method: str = scope["method"]
+        self.request_id = _request_id(scope)
+        self.body = Body(receive, limits)
+        self.status = 0  # until the answer begins
+        self.given: list[Header] = []  # what Django's answer says in its headers
+        self.bytes_out = 0
+        self._send = send
+        self._began = time.monotonic()
+
+    async def send(self, message: Message) -> None:
+        """Pass one ASGI message on, and count it."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        self.bytes_out += len(message.get("body", b""))
+        await self._send(message)
+
+    async def begin(self, status: int, headers: list[Header], *, without: frozenset[str]) -> None:
+        """Send status and headers, except those named in `without`."""
+        names = {name.lower() for name, _ in headers}
+        own = [("X-Request-ID", self.request_id), ("X-Content-Type-Options", "nosniff")]
+        headers = headers + [(name, value) for name, value in own if name.lower() not in names]
+        await self.send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": encoded(headers, without=without),
+            }
+        )
+
+    async def piece(self, data: bytes, *, more: bool) -> None:
+        """Send a piece of the answer's body, if the client takes it within the idle time.
+
+        Raises:
+            RequestTimeout: it does not. The answer cannot be completed any more.
+        """
+        try:
+            async with asyncio.timeout(self.limits.body_idle_s):
+                await self.send({"type": "http.response.body", "body": data, "more_body": more})
+        except TimeoutError:
+            raise RequestTimeout from None
+
+    async def answer(self, answer: Answer) -> None:
+        """Send a whole answer."""
+        bodiless = answer.status in BODILESS
+        headers = answer.headers
+        if not bodiless and "content-length" not in {name.lower() for name, _ in headers}:
+            headers = [*headers, ("Content-Length", str(len(answer.body)))]
+        without = frozenset({"content-length"}) if bodiless else frozenset()
+        await self.begin(answer.status, headers, without=without)
+        body = b"" if bodiless or self.method == "HEAD" else answer.body
+        await self.piece(body, more=False)
+
+    async def refuse(self, error: AppError) -> None:
+        """Send `error` as a problem, under the headers that middleware has given already."""
+        problem = Answer.of(problem_response(error, self.request_id))
+        problem.headers.append(("Cache-Control", "no-store"))
+        await self.answer(problem.under(self.given))
+
+    async def linger(self) -> None:
+        """Discard a little of an unread body, so that the client gets to read the answer."""
+        body = self.body
+        expects = any(name.lower() == b"expect" for name, _ in self.scope["headers"])
+        if body.ended or (expects and not body.asked):
+            return
+        enough = body.received + LINGER_BYTES
+        with contextlib.suppress(TimeoutError, Disconnected, RequestTimeout):
+            async with asyncio.timeout(LINGER_S):
+                while not body.ended and body.received < enough:
+                    await body.next()
+
+    def log(self) -> None:
+        """Write the access line. No query string: those carry search words and one-time codes."""
+        logger.info(
+            "request",
+            extra={
+                "method": self.method,
+                "path": path_of(self.scope).decode("latin-1"),
+                "status": self.status,
+                "ms": round((time.monotonic() - self._began) * 1000, 1),
+                "bytes_in": self.body.received,
+                "bytes_out": self.bytes_out,
+                "request_id": self.request_id,
+            },
+        )
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name.lower() == b"x-request-id":
+            offered: str = value.decode("latin-1")
+            if ACCEPTED.fullmatch(offered):
+                return offered
+    return uuid4().hex

@@ -1,0 +1,69 @@
+"""The threads behind the event loop. The loop waits for threads, never a thread for the loop."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+import structlog
+from django.db import close_old_connections
+
+from config.edge.errors import Overloaded
+from config.edge.limits import Limits
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Pools:
+    """Three pools, so that no kind of work starves another.
+
+    `pages` runs Django and everything else that may use the database; `bytes` writes bodies and
+    reads content; `events` asks the feeds.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.pages = ThreadPoolExecutor(limits.threads, "edge-pages")
+        self.bytes = ThreadPoolExecutor(limits.byte_threads, "edge-bytes")
+        self.events = ThreadPoolExecutor(1, "edge-events")
+
+    def close(self) -> None:
+        """Start nothing more; what runs may end."""
+        for pool in (self.pages, self.bytes, self.events):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def run_within(
+    pool: ThreadPoolExecutor, queue_s: float, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Return what `job` returns, if a thread takes it up within `queue_s` seconds.
+
+    Raises:
+        Overloaded: none did; the job will not run.
+    """
+    queued: Future[T] = pool.submit(job, *args, **kwargs)
+    result = asyncio.wrap_future(queued)
+    await asyncio.wait({result}, timeout=queue_s)
+    if not result.done() and queued.cancel():
+        raise Overloaded
+    return await result
+
+
+def submit(
+    pool: ThreadPoolExecutor,
+    request_id: str,
+    job: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> "asyncio.Future[T]":
+    """Run `job` outside Django's request cycle, with what that cycle would have given it."""
+
+    def run() -> T:
+        close_old_connections()
+        try:
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                return job(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return asyncio.wrap_future(pool.submit(run))

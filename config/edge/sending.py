@@ -1,0 +1,48 @@
+"""From a source onto the wire: one piece is read while the one before it is sent."""
+
+import asyncio
+import logging
+
+from config.edge.errors import RequestTimeout
+from config.edge.exchange import Exchange
+from config.edge.handover import SendContent, close, offsets, read_piece
+from config.edge.pools import Pools, submit
+from config.edge.wire import Answer
+
+logger = logging.getLogger(__name__)
+
+
+async def send(exchange: Exchange, content: SendContent, answer: Answer, pools: Pools) -> None:
+    """Send `content` under the status and headers of `answer`.
+
+    The first piece is read before anything is sent, so that a source that cannot be read at all
+    gets a proper refusal. After that an error can only be shown by cutting the connection: the
+    answer is left incomplete, which no client can take for its end.
+    """
+
+    def read(at: int) -> "asyncio.Future[bytes]":
+        return submit(
+            pools.bytes, exchange.request_id, read_piece, content.source, content.part, at
+        )
+
+    gone = asyncio.ensure_future(exchange.body.gone())
+    reading: asyncio.Future[bytes] | None = None
+    try:
+        pending = list(offsets(content.part))[::-1]
+        reading = read(pending.pop()) if pending else None
+        data = b"" if reading is None else await reading
+        await exchange.begin(answer.status, answer.headers, without=frozenset())
+        while not gone.done():
+            reading = read(pending.pop()) if pending else None
+            await exchange.piece(data, more=reading is not None)
+            if reading is None:
+                return
+            data = await reading
+    except RequestTimeout:
+        logger.info("a client stopped reading", extra={"request_id": exchange.request_id})
+    finally:
+        gone.cancel()
+        if reading is not None:
+            await asyncio.wait({reading})
+            reading.exception()  # seen: it was raised above, or nobody wants the piece any more
+        await submit(pools.bytes, exchange.request_id, close, content.source)

@@ -1,0 +1,95 @@
+"""Everything, with one command: prepare what is missing, then run web, worker and watcher."""
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+from django.utils.module_loading import import_string
+
+from config.startup import database, static
+from config.startup.first_login import FILE_NAME, make_first_accounts
+from config.startup.preflight import (
+    Address,
+    CannotStart,
+    address_from,
+    check_address,
+    claim_data_dir,
+)
+from config.supervisor import Part, Supervisor, answers
+
+PROBES = ("/readyz", "/accounts/login/")
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def handle(self, **_: Any) -> None:
+        os.umask(0o077)
+        try:
+            address = address_from(os.environ)
+            lock = claim_data_dir(settings.DATA_DIR)
+            check_address(address)
+        except CannotStart as error:
+            raise CommandError(str(error)) from None
+        try:
+            with lock:
+                self._prepare(address)
+                connections.close_all()
+                asyncio.run(self._supervisor(address).run())
+        except KeyboardInterrupt:  # before the supervisor listened for it
+            sys.exit(130)
+
+    def _prepare(self, address: Address) -> None:
+        if database.migrate():
+            self.stdout.write("The database is up to date.")
+        if static.collect():
+            self.stdout.write("The static files are collected.")
+        for path in settings.ON_START:
+            import_string(path)()
+        passwords = make_first_accounts(settings.DATA_DIR, address.url)
+        if passwords:
+            self.stdout.write(f"First accounts (shown once; kept in {FILE_NAME}):")
+            for name, password in passwords.items():
+                self.stdout.write(f"  {name:<6} {password}")
+        self.stdout.flush()
+
+    def _supervisor(self, address: Address) -> Supervisor:
+        async def probe() -> bool:
+            for path in PROBES:
+                if not await answers(
+                    address.reachable_host, address.port, path, host_header=_allowed_host()
+                ):
+                    return False
+            return True
+
+        def on_ready() -> None:
+            self.stdout.write(f"READY {address.url}")
+            self.stdout.flush()
+
+        env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        return Supervisor(parts(address), env=env, probe=probe, on_ready=on_ready)
+
+
+def parts(address: Address) -> list[Part]:
+    """Return the three programs of the system."""
+    web = [
+        *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop"),
+        *("--host", address.host, "--port", str(address.port)),
+        *("--workers-kill-timeout", "3", "--log-level", "warning", "config.asgi:application"),
+    ]
+    manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
+    return [
+        Part("web", web),
+        Part("worker", [*manage, "work"]),
+        Part("watcher", [*manage, "watch"]),
+    ]
+
+
+def _allowed_host() -> str:
+    """Return a host name that Django accepts, whatever the deployment is called."""
+    names = [name for name in settings.ALLOWED_HOSTS if name and name[0] not in ".*"]
+    return names[0] if names else "localhost"

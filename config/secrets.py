@@ -1,0 +1,110 @@
+"""The secrets of an installation: made once, kept in files that only their owner can read.
+
+`django.key` signs sessions, `queue.key` signs queue messages, `jwt.pem` (Ed25519, PKCS 8) signs
+tokens, `master-keys.json` is the key ring of the files. Four values, so that a leak of one is
+not a leak of the others.
+"""
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from django.core.exceptions import ImproperlyConfigured
+
+FILES = ("django.key", "queue.key", "jwt.pem", "master-keys.json")
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What settings need; the master keys stay in their file until a blob is opened."""
+
+    django: str
+    queue: str
+    jwt_private_pem: str
+    master_keys_file: Path
+
+    def __repr__(self) -> str:
+        return "Secrets(...)"
+
+
+def load(folder: Path) -> Secrets:
+    """Return the secrets in `folder`.
+
+    Raises:
+        ImproperlyConfigured: one is missing, or somebody else can read it.
+    """
+    for name in FILES:
+        path = folder / name
+        if not path.is_file():
+            raise ImproperlyConfigured(
+                f"The secret {path} is missing. Restore it from your backup of the keys: "
+                "without it, stored files cannot be opened."
+            )
+        if path.stat().st_mode & 0o077:
+            raise ImproperlyConfigured(
+                f"The secret {path} can be read by others. Run: chmod 600 {path}"
+            )
+    return Secrets(
+        django=(folder / "django.key").read_text().strip(),
+        queue=(folder / "queue.key").read_text().strip(),
+        jwt_private_pem=(folder / "jwt.pem").read_text(),
+        master_keys_file=folder / "master-keys.json",
+    )
+
+
+def create(folder: Path) -> None:
+    """Make every secret that is not in `folder` yet; an existing one is never touched."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    makers = (_random_text, _random_text, _ed25519_pem, _key_ring)
+    for name, make in zip(FILES, makers, strict=True):
+        if not (folder / name).exists():
+            _write_private(folder / name, make())
+
+
+def public_pem(private_pem: str) -> str:
+    """Return the public half of an Ed25519 key, as PEM."""
+    key = load_pem_private_key(private_pem.encode(), password=None)
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _random_text() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def _ed25519_pem() -> str:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _key_ring() -> str:
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    return json.dumps({"active": "k1", "keys": {"k1": key}}, indent=2) + "\n"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write `text` durably under `path`, whole or not at all, mode 0600."""
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,341 @@
+"""Settings that every environment shares. The other modules override, and add nothing new."""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from csp.constants import NONE, SELF
+
+from config.env import BASE_DIR, data_dir, env
+from config.logs import shared_processors
+
+DATA_DIR = data_dir()
+
+# --- Django ---------------------------------------------------------------------------------
+
+DEBUG = False
+ALLOWED_HOSTS: list[str] = env.list("STRONGROOM_ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("STRONGROOM_ORIGINS", default=[])
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+AUTH_USER_MODEL = "accounts.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+SITE_NAME = "Strongroom"
+
+INSTALLED_APPS = [
+    "config",
+    "config.accounts",
+    "config.events",
+    "uploads",
+    "processing",
+    "dashboard",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "axes",
+    "csp",
+    "django_filters",
+    "django_htmx",
+    "django_q",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "config.middleware.RequestIdMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "dashboard" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database and cache ---------------------------------------------------------------------
+
+_SQLITE_OPTIONS: dict[str, Any] = {
+    # IMMEDIATE and a patient timeout: deferred transactions that upgrade to a write lock fail
+    # at once with "database is locked". FULL: a 201 depends on the commit being on the disk.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": (
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
+        "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=134217728; PRAGMA cache_size=-8192;"
+    ),
+}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url(
+        "STRONGROOM_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'strongroom.sqlite3'}"
+    ),
+}
+DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = _SQLITE_OPTIONS
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# --- Sign-in --------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    # First, so that a locked-out pair of name and address never reaches a password check.
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "config.accounts.adapters.AccountAdapter"
+MFA_ADAPTER = "config.accounts.adapters.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = SITE_NAME
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = False  # an own good sign-in must not wipe out guesses at another
+AXES_LOCKOUT_CALLABLE = "config.accounts.lockout.locked_out"
+AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]  # a header is the client's word
+AXES_VERBOSE = False
+
+SESSION_COOKIE_NAME = "strongroom_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 60 * 60
+CSRF_COOKIE_NAME = "strongroom_csrf"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "config.problems.csrf_failure"
+
+# --- Answers to browsers --------------------------------------------------------------------
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "manifest-src": [SELF],
+    },
+}
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
+    },
+}
+# Django's own handlers write plaintext to a disk. No view of ours reads request.FILES; whoever
+# tries meets this handler, which keeps what is small and refuses the rest.
+FILE_UPLOAD_HANDLERS = ["config.refusing_upload_handler.RefusingUploadHandler"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+
+# --- API ------------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "config.accounts.authentication.TokenAuthentication",
+        "config.accounts.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "config.api.CursorPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "config.schema.Schema",
+    "DEFAULT_THROTTLE_CLASSES": ["config.throttles.UserThrottle", "config.throttles.AddressThrottle"],
+    "DEFAULT_THROTTLE_RATES": {
+        # Requests in one minute: of a signed-in user, of an address without an account, and
+        # tries of one address at a password.
+        "user": env.int("STRONGROOM_REQUESTS_PER_MINUTE", default=60_000),
+        "address": 600,
+        "sign_in": env.int("STRONGROOM_SIGN_INS_PER_MINUTE", default=60),
+    },
+    "EXCEPTION_HANDLER": "config.api.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "COERCE_DECIMAL_TO_STRING": False,
+}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": SITE_NAME,
+    "DESCRIPTION": "Hand in files, follow every step that is done to them, fetch the results.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "RunState": "processing.models.RunState",
+        "StepState": "processing.models.StepState",
+        "UploadState": "uploads.models.UploadState",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.schema.add_problem_responses",
+    ],
+}
+
+SIMPLE_JWT: dict[str, Any] = {
+    "ALGORITHM": "EdDSA",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "UPDATE_LAST_LOGIN": False,
+    "AUDIENCE": "strongroom-api",
+    "ISSUER": "strongroom",
+    "USER_ID_CLAIM": "sub",
+    "AUTH_TOKEN_CLASSES": ("config.accounts.tokens.AccessToken",),
+}
+
+# --- Rooms ----------------------------------------------------------------------------------
+
+EDGE: dict[str, Any] = {
+    # Threads that run Django; a request that waits longer for one than QUEUE_S gets a 503.
+    "THREADS": env.int("STRONGROOM_WEB_THREADS", default=16),
+    "QUEUE_S": 10,
+    # Largest body that is read whole into memory, in bytes: forms and JSON, never files.
+    "MAX_SMALL_BODY_BYTES": 1024 * 1024,
+    # A body that brings nothing for so long, or less than so much once the grace is over, is cut.
+    "BODY_IDLE_S": 30,
+    "BODY_GRACE_S": 30,
+    "MIN_BYTES_PER_S": 1024,
+}
+
+UPLOADS: dict[str, Any] = {
+    "BLOBS_DIR": DATA_DIR / "blobs",
+    # The key ring: a file, or the same JSON in the environment.
+    "MASTER_KEYS_FILE": DATA_DIR / "keys" / "master-keys.json",
+    # Largest plaintext accepted, in bytes.
+    "MAX_BYTES": env.int("STRONGROOM_MAX_UPLOAD_BYTES", default=16 * 1024**3),
+    # What each user may hold, unless their own quota says otherwise: bytes and number of uploads.
+    "QUOTA_BYTES": env.int("STRONGROOM_QUOTA_BYTES", default=100 * 1024**3),
+    "QUOTA_FILES": env.int("STRONGROOM_QUOTA_FILES", default=1_000_000),
+    # Patterns of media types. A type must match one of the first list and none of the second.
+    "ALLOWED_TYPES": env.list("STRONGROOM_ALLOWED_TYPES", default=["*/*"]),
+    "DENIED_TYPES": env.list(
+        "STRONGROOM_DENIED_TYPES",
+        default=[
+            "application/vnd.microsoft.portable-executable",
+            "application/x-dosexec",
+            "application/x-executable",
+            "application/x-mach-binary",
+            "application/x-sharedlib",
+        ],
+    ),
+    "DROP_DIR": DATA_DIR / "drop",
+}
+
+PROCESSING: dict[str, Any] = {
+    "WORKERS": env.int("STRONGROOM_WORKERS", default=2),
+    # How long a claim holds without being renewed. A killed worker costs at most this.
+    "LEASE_S": 20,
+    "MAX_ATTEMPTS": 3,
+    # Steps run in a locked-down child process. Where the kernel cannot lock one down, they
+    # refuse to run, unless this says otherwise.
+    "ALLOW_UNSANDBOXED": env.bool("STRONGROOM_ALLOW_UNSANDBOXED", default=False),
+    # The bell: workers wait on this socket, whoever submits a run rings it.
+    "BELL": DATA_DIR / "run" / "bell",
+}
+
+Q_CLUSTER: dict[str, Any] = {
+    "name": "strongroom",
+    "label": "Queue",
+    "workers": PROCESSING["WORKERS"],
+    "orm": "default",
+    "broker_class": "processing.queue.BellBroker",
+    "bulk": 1,
+    "queue_limit": 2 * PROCESSING["WORKERS"],
+    # A task drains the ledger, which takes as long as there is work; steps have limits of their
+    # own. The timeout only frees a worker that neither works nor ends.
+    "timeout": 24 * 60 * 60,
+    "retry": 25 * 60 * 60,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "recycle": 1_000_000,
+    "catch_up": False,
+    "scheduler": False,
+    "log_level": "WARNING",
+}
+
+# --- Logs -----------------------------------------------------------------------------------
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.processors.JSONRenderer(),
+            "foreign_pre_chain": shared_processors(),
+        },
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "json"},
+    },
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "axes": {"level": "ERROR"},
+    },
+}

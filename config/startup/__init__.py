@@ -1,0 +1,1 @@
+"""What `manage.py up` does before the parts of the system run."""

@@ -1,0 +1,9 @@
+"""Django without the edge, for plain WSGI servers: correct, but slow clients can stop those."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+
+application = get_wsgi_application()

@@ -1,0 +1,13 @@
+// What every page loads. Each part looks for its own elements and stays out where there are none.
+
+import { startAges } from "./ages.js";
+import { startCopying } from "./copy.js";
+import { startDialogs } from "./dialogs.js";
+import { startLive } from "./live.js";
+import { startShortcuts } from "./shortcuts.js";
+
+startAges();
+startCopying();
+startDialogs();
+startLive();
+startShortcuts();

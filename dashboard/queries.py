@@ -1,0 +1,268 @@
+"""What each page reads: one function a page, a fixed number of SQL queries each.
+
+Every read passes `owned_by`: what belongs to somebody else raises `Http404`, like what never was.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from allauth.mfa.utils import is_mfa_enabled
+from django.db.models import Count, OuterRef, Subquery
+from django.shortcuts import get_object_or_404
+
+from config.accounts.models import User
+from dashboard.chart import Chart, chart_of
+from dashboard.results import Record, Result, failures_of, records_of, results_of, title_of
+from processing import stats
+from processing.models import Pipeline, Run, RunState, StepRecord, StepState
+from processing.pipelines import parse
+from processing.traces import trace_of
+from uploads.models import Upload, UploadState
+from uploads.names import names_of
+from uploads.policy import policy
+from uploads.quota import Usage, usage
+
+PAGE_SIZE = 50
+MAX_RUNS = 20
+
+# What the inbox can be narrowed to.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "all": tuple(UploadState.values),
+    "attention": (UploadState.FAILED,),
+    "progress": (UploadState.QUEUED, UploadState.RUNNING),
+    "done": (UploadState.SUCCEEDED, UploadState.CANCELLED),
+}
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """One line of the inbox. `step` is the title of the step at work, if one is."""
+
+    upload: Upload
+    name: str
+    step: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """The uploads of one user, newest first, and how much of their quota they fill."""
+
+    group: str
+    counts: Mapping[str, int]
+    rows: Sequence[FileRow]
+    is_first: bool
+    next_before: UUID | None
+    usage: Usage
+    max_bytes: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing in any group."""
+        return self.counts["all"] == 0
+
+
+def inbox(user: User, *, group: str = "all", before: UUID | None = None) -> Inbox:
+    """Return a page of uploads in a group, older than `before` if that is given."""
+    group = group if group in GROUPS else "all"
+    owned = Upload.objects.owned_by(user)
+    by_state = dict(owned.order_by().values_list("state").annotate(Count("id")))
+    chosen = owned if group == "all" else owned.filter(state__in=GROUPS[group])
+    if before is not None:
+        chosen = chosen.filter(pk__lt=before)
+    at_work = StepRecord.objects.filter(run_id=OuterRef("run_id"), state=StepState.RUNNING)
+    latest = Run.objects.filter(pk=OuterRef("run_id"))
+    found = list(
+        chosen.annotate(
+            step=Subquery(at_work.values("step")[:1]),
+            problem=Subquery(latest.values("error_detail")[:1]),
+        ).order_by("-id")[: PAGE_SIZE + 1]
+    )
+    shown = found[:PAGE_SIZE]
+    names = names_of(shown)
+    return Inbox(
+        group=group,
+        counts={
+            name: sum(by_state.get(state, 0) for state in states) for name, states in GROUPS.items()
+        },
+        rows=[
+            FileRow(
+                upload=upload,
+                name=printable(names[upload.pk]),
+                step=title_of(upload.step) if upload.step else "",
+                problem=upload.problem or "",
+            )
+            for upload in shown
+        ],
+        is_first=before is None,
+        next_before=shown[-1].pk if len(found) > PAGE_SIZE else None,
+        usage=usage(user),
+        max_bytes=policy().max_bytes,
+    )
+
+
+@dataclass(frozen=True)
+class UploadPage:
+    """One upload: its results, its runs, and what can be run over it."""
+
+    upload: Upload
+    name: str
+    run: Run | None
+    runs: Sequence[Run]
+    results: Sequence[Result]
+    failures: Sequence[Record]
+    pipelines: Sequence[Pipeline]
+    steps: Sequence[str]
+
+    @property
+    def is_working(self) -> bool:
+        """Tell whether something may still change by itself."""
+        return self.upload.state in GROUPS["progress"]
+
+
+def upload_page(user: User, upload_id: UUID) -> UploadPage:
+    """Return what the page of one upload shows."""
+    upload = get_object_or_404(Upload.objects.owned_by(user), pk=upload_id)
+    runs = list(upload.runs.select_related("version__pipeline").order_by("-id")[:MAX_RUNS])
+    run = runs[0] if runs else None
+    records = records_of(run, trace_of(run)) if run else []
+    return UploadPage(
+        upload=upload,
+        name=printable(names_of([upload])[upload.pk]),
+        run=run,
+        runs=runs,
+        results=results_of(records),
+        failures=failures_of(records) if upload.state == UploadState.FAILED else [],
+        pipelines=list(Pipeline.objects.filter(enabled=True, active__isnull=False)),
+        steps=[use.name for use in parse(run.version.definition).steps] if run else [],
+    )
+
+
+@dataclass(frozen=True)
+class UploadName:
+    """An upload and how it is called: what a confirmation needs."""
+
+    upload: Upload
+    name: str
+
+
+def upload_name(user: User, upload_id: UUID) -> UploadName:
+    """Return one upload and its name."""
+    upload = get_object_or_404(Upload.objects.owned_by(user), pk=upload_id)
+    return UploadName(upload, printable(names_of([upload])[upload.pk]))
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """One run and its trace. `others` are all runs over the same upload, newest first."""
+
+    run: Run
+    name: str
+    chart: Chart
+    records: Sequence[Record]
+    others: Sequence[Run]
+
+    @property
+    def can_cancel(self) -> bool:
+        """Tell whether it has not ended."""
+        return self.run.state in {RunState.QUEUED, RunState.RUNNING}
+
+    @property
+    def can_retry(self) -> bool:
+        """Tell whether it ended short of its aim."""
+        return self.run.state in {RunState.FAILED, RunState.CANCELLED}
+
+
+def run_page(user: User, run_id: UUID) -> RunPage:
+    """Return what the page of one run shows."""
+    run = owned_run(user, run_id)
+    records = records_of(run, trace_of(run))
+    others = list(
+        Run.objects.owned_by(user).filter(upload_id=run.upload_id).order_by("-id")[:MAX_RUNS]
+    )
+    return RunPage(
+        run=run,
+        name=printable(names_of([run.upload])[run.upload_id]),
+        chart=chart_of(run, records),
+        records=records,
+        others=others,
+    )
+
+
+def owned_run(user: User, run_id: UUID) -> Run:
+    """Return one run with its upload and its pipeline version."""
+    runs = Run.objects.owned_by(user).select_related("upload", "version__pipeline")
+    return get_object_or_404(runs, pk=run_id)
+
+
+def owned_upload(user: User, upload_id: UUID) -> Upload:
+    """Return one upload."""
+    return get_object_or_404(Upload.objects.owned_by(user), pk=upload_id)
+
+
+@dataclass(frozen=True)
+class TitledStats:
+    """The figures of one step, and its title."""
+
+    title: str
+    figures: stats.StepStats
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A run that failed lately, and the file it failed over."""
+
+    run: Run
+    name: str
+
+
+@dataclass(frozen=True)
+class StatsPage:
+    """Statistics of one user, with the names that the tables show."""
+
+    stats: stats.Stats
+    usage: Usage
+    steps: Sequence[TitledStats]
+    troubles: Sequence[Trouble]
+
+
+def stats_page(user: User) -> StatsPage:
+    """Return what the page of statistics shows."""
+    figures = stats.stats_of(user)
+    names = names_of([run.upload for run in figures.errors])
+    return StatsPage(
+        stats=figures,
+        usage=usage(user),
+        steps=[TitledStats(title_of(step.step), step) for step in figures.steps],
+        troubles=[Trouble(run, printable(names[run.upload_id])) for run in figures.errors],
+    )
+
+
+@dataclass(frozen=True)
+class AccountPage:
+    """What a user sees of the own account."""
+
+    usage: Usage
+    has_second_factor: bool
+
+
+def account_page(user: User) -> AccountPage:
+    """Return what the page of the account shows."""
+    return AccountPage(usage=usage(user), has_second_factor=is_mfa_enabled(user))
+
+
+# Marks that turn the direction of text or are not visible: a name must not look like another.
+_DECEIVING = {
+    code: "\N{REPLACEMENT CHARACTER}"
+    for start, end in (
+        (0x00, 0x1F), (0x7F, 0x9F), (0x200B, 0x200F), (0x202A, 0x202E),
+        (0x2060, 0x2069), (0xFEFF, 0xFEFF), (0xD800, 0xDFFF),
+    )
+    for code in range(start, end + 1)
+}  # fmt: skip
+
+
+def printable(name: str) -> str:
+    """Return a file name as it may stand in a page; downloads keep the true one."""
+    return name.translate(_DECEIVING)

@@ -1,0 +1,106 @@
+"""How the output of each step is shown: which template, and what it is given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from processing.models import Artifact, Run, StepState
+from processing.pipelines import parse
+from processing.steps.registry import REGISTRY
+from processing.traces import StepView
+from uploads.reading import open_blob
+
+EXCERPT_BYTES = 4096
+MAX_EXCERPTS = 2  # each costs a look into storage
+
+# Steps with a template of their own. Any other is shown as plain facts.
+TEMPLATES = frozenset({"checksum", "media_type", "lines", "csv_profile", "pdf_text", "thumbnail"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """A step record under the title that people know it by. `step` is the registered name."""
+
+    view: StepView
+    step: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """The beginning of a text artifact."""
+
+    artifact: Artifact
+    text: str
+    is_whole: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one step made of the file."""
+
+    name: str
+    title: str
+    template: str
+    output: Mapping[str, Any]
+    artifacts: Sequence[Artifact]
+    excerpts: Sequence[Excerpt]
+
+    @property
+    def pictures(self) -> list[Artifact]:
+        """Return the artifacts that can be shown as they are."""
+        return [a for a in self.artifacts if a.media_type.startswith("image/")]
+
+
+def title_of(step: str) -> str:
+    """Return the title of a registered step; the name itself, if it is registered no more."""
+    known = REGISTRY.get(step)
+    return known.title if known else step
+
+
+def records_of(run: Run, trace: Sequence[StepView]) -> list[Record]:
+    """Return the records of a run with their titles."""
+    steps = {use.name: use.step for use in parse(run.version.definition).steps}
+    return [
+        Record(view, step, title_of(step))
+        for view in trace
+        for step in [steps.get(view.record.step, view.record.step)]
+    ]
+
+
+def results_of(records: Sequence[Record]) -> list[Result]:
+    """Return the results of the steps that had their effect, in the order of the pipeline."""
+    left = MAX_EXCERPTS
+    results = []
+    for record in records:
+        if record.view.record.state != StepState.SUCCEEDED:
+            continue
+        texts = [a for a in record.view.artifacts if _is_text(record.step, a)][:left]
+        left -= len(texts)
+        template = record.step if record.step in TEMPLATES else "facts"
+        results.append(
+            Result(
+                name=record.view.record.step,
+                title=record.title,
+                template=f"dashboard/results/{template}.html",
+                output=record.view.output or {},
+                artifacts=record.view.artifacts,
+                excerpts=[_excerpt(artifact) for artifact in texts],
+            )
+        )
+    return results
+
+
+def failures_of(records: Sequence[Record]) -> list[Record]:
+    """Return the attempts that failed, in order."""
+    return [record for record in records if record.view.record.state == StepState.FAILED]
+
+
+def _is_text(step: str, artifact: Artifact) -> bool:
+    return step == "pdf_text" and artifact.media_type.startswith("text/")
+
+
+def _excerpt(artifact: Artifact) -> Excerpt:
+    with open_blob(artifact.blob) as blob:
+        head = blob.read_at(0, EXCERPT_BYTES)
+        return Excerpt(artifact, head.decode("utf-8", "ignore"), blob.size <= EXCERPT_BYTES)

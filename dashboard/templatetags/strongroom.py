@@ -1,0 +1,169 @@
+"""How pages write sizes, times, states and icons: one way each."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+NOTHING = "\N{EN DASH}"
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+# State -> (colour, icon, word). Runs, uploads and step records share the words.
+STATES = {
+    "queued": ("idle", "hourglass", "Queued"),
+    "running": ("busy", "loader-circle", "Running"),
+    "succeeded": ("good", "circle-check", "Succeeded"),
+    "failed": ("bad", "octagon-x", "Failed"),
+    "cancelled": ("idle", "ban", "Cancelled"),
+    "skipped": ("idle", "chevrons-right", "Skipped"),
+    "abandoned": ("idle", "unplug", "Abandoned"),
+}
+
+# Beginning of a media type -> icon; the first that fits counts.
+TYPE_ICONS = (
+    ("image/", "image"),
+    ("audio/", "music"),
+    ("video/", "film"),
+    ("text/csv", "sheet"),
+    ("text/tab-separated-values", "sheet"),
+    ("application/vnd.openxmlformats-officedocument.spreadsheetml", "sheet"),
+    ("application/json", "file-code"),
+    ("application/xml", "file-code"),
+    ("text/html", "file-code"),
+    ("text/x-", "file-code"),
+    ("text/", "file-text"),
+    ("application/pdf", "file-text"),
+    ("application/zip", "archive"),
+    ("application/gzip", "archive"),
+    ("application/x-tar", "archive"),
+)
+
+DOOR_ICONS = {"web": "globe", "api": "plug", "folder": "folder-down", "command": "square-terminal"}
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """Return an icon of the sprite; decoration, unless it has a label."""
+    href = f"{static('dashboard/dist/icons.svg')}#{name}"
+    if label:
+        return format_html(
+            '<svg class="icon icon-{}" role="img" aria-label="{}"><use href="{}"/></svg>',
+            name,
+            label,
+            href,
+        )
+    return format_html(
+        '<svg class="icon icon-{}" aria-hidden="true"><use href="{}"/></svg>', name, href
+    )
+
+
+@register.filter
+def type_icon(media_type: str) -> str:
+    """Return the name of the icon for a media type."""
+    return next((name for start, name in TYPE_ICONS if media_type.startswith(start)), "file")
+
+
+@register.filter
+def door_icon(door: str) -> str:
+    """Return the name of the icon for a door."""
+    return DOOR_ICONS.get(door, "file")
+
+
+@register.inclusion_tag("dashboard/parts/pill.html")
+def pill(state: str) -> dict[str, Any]:
+    """Show a state: colour, icon and word."""
+    colour, name, word = STATES.get(state, ("idle", "file", state))
+    return {"colour": colour, "icon_name": name, "word": word}
+
+
+@register.filter
+def binary_size(size: float | None) -> str:
+    """Write a number of bytes; `scripts/sizes.js` writes the same."""
+    if size is None:
+        return NOTHING
+    power = 0
+    while size >= 1024 and power < len(UNITS) - 1:
+        size /= 1024
+        power += 1
+    digits = 0 if power == 0 or size >= 100 else 1
+    return f"{size:.{digits}f} {UNITS[power]}"
+
+
+@register.filter
+def duration(milliseconds: float | None) -> str:
+    """Write a time span with as many digits as matter."""
+    if milliseconds is None:
+        return NOTHING
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms" if milliseconds >= 1 else "<1 ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+@register.filter
+def age(moment: datetime | None) -> SafeString | str:
+    """Write how long ago something was; `scripts/ages.js` keeps it true in an open page."""
+    if moment is None:
+        return NOTHING
+    return format_html(
+        '<time datetime="{}" title="{}" data-age>{}</time>',
+        moment.astimezone(UTC).isoformat(),
+        absolute(moment),
+        _age_words((timezone.now() - moment).total_seconds()),
+    )
+
+
+@register.filter
+def absolute(moment: datetime | None) -> str:
+    """Write a moment in UTC, to the second."""
+    return NOTHING if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+@register.filter
+def tick_label(milliseconds: float) -> str:
+    """Write a round mark of a time axis."""
+    if milliseconds < 1000:
+        return f"{milliseconds:g} ms"
+    return f"{milliseconds / 1000:g} s" if milliseconds < 60_000 else duration(milliseconds)
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Write a JSON value to be read by people."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+@register.filter
+def cell(value: Any) -> str:
+    """Write a value of a table; numbers with as many digits as one reads."""
+    if value is None or value == "":
+        return NOTHING
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@register.filter
+def share(part: float, whole: float) -> str:
+    """Return `part` of `whole` in percent, as an SVG length."""
+    return f"{100 * part / whole:.3f}%" if whole else "0%"
+
+
+def _age_words(seconds: float) -> str:
+    if seconds < 5:
+        return "now"
+    for limit, unit, word in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // unit)} {word}"
+    return f"{int(seconds // 86400)} d"

@@ -1,0 +1,152 @@
+"""Runs, their traces and outputs; what can run; statistics."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config.accounts.authentication import authenticated_user
+from config.edge import send_content
+from processing.api.serializers import (
+    NewRunSerializer,
+    PipelineSerializer,
+    RunSerializer,
+    StatsSerializer,
+    StepRecordSerializer,
+)
+from processing.models import Artifact, Pipeline, Run
+from processing.runs import cancel_run, retry_run, start_run
+from processing.stats import stats_of
+from processing.traces import trace_of
+from uploads.api.content import content_headers, plain_request
+from uploads.models import Upload
+from uploads.reading import open_blob
+
+
+def runs_of(request: Request) -> QuerySet[Run]:
+    """Return the runs that the caller may see."""
+    return Run.objects.owned_by(authenticated_user(request)).select_related("version__pipeline")
+
+
+class RunFilter(filters.FilterSet):
+    """What a list can be narrowed to."""
+
+    upload = filters.UUIDFilter(field_name="upload_id")
+    pipeline = filters.CharFilter(field_name="version__pipeline__name")
+
+    class Meta:
+        model = Run
+        fields = ["state"]
+
+
+class RunsView(generics.ListAPIView[Run]):
+    """All runs of the caller."""
+
+    serializer_class = RunSerializer
+    filterset_class = RunFilter
+
+    def get_queryset(self) -> QuerySet[Run]:
+        return runs_of(self.request)
+
+
+class RunView(generics.RetrieveAPIView[Run]):
+    """One run."""
+
+    serializer_class = RunSerializer
+
+    def get_queryset(self) -> QuerySet[Run]:
+        return runs_of(self.request)
+
+
+class UploadRunsView(APIView):
+    """Runs over one upload."""
+
+    @extend_schema(request=NewRunSerializer, responses={202: RunSerializer})
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Run again: another pipeline, another version, or from a later step."""
+        uploads = Upload.objects.owned_by(authenticated_user(request))
+        upload = get_object_or_404(uploads, pk=pk)
+        body = NewRunSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        run = start_run(upload=upload, **body.validated_data)
+        location = {"Location": reverse("api-run", args=[run.pk])}
+        return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED, headers=location)
+
+
+class RunCancelView(APIView):
+    """End a run before its end."""
+
+    @extend_schema(request=None, responses=RunSerializer)
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Cancel a run that is queued or running."""
+        run = get_object_or_404(runs_of(request), pk=pk)
+        cancel_run(run)
+        run.refresh_from_db()
+        return Response(RunSerializer(run).data)
+
+
+class RunRetryView(APIView):
+    """Give a run another chance."""
+
+    @extend_schema(request=None, responses={202: RunSerializer})
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Queue a failed or cancelled run again; finished steps are kept."""
+        run = retry_run(get_object_or_404(runs_of(request), pk=pk))
+        return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED)
+
+
+class RunTraceView(APIView):
+    """What happened in a run."""
+
+    @extend_schema(responses=StepRecordSerializer(many=True))
+    def get(self, request: Request, pk: UUID) -> Response:
+        """Return the step records in order, attempts included."""
+        run = get_object_or_404(runs_of(request), pk=pk)
+        return Response(StepRecordSerializer(trace_of(run), many=True).data)
+
+
+class ArtifactContentView(APIView):
+    """The bytes of an output."""
+
+    @extend_schema(responses={(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY})
+    def get(self, request: Request, pk: UUID) -> HttpResponseBase:
+        """Fetch an artifact, or a range of it."""
+        artifacts = Artifact.objects.filter(
+            blob__upload__owner=authenticated_user(request)
+        ).select_related("blob__upload")
+        artifact = get_object_or_404(artifacts, pk=pk)
+        headers = content_headers(
+            media_type=artifact.media_type, name=artifact.name, sha256=artifact.sha256
+        )
+        return send_content(plain_request(request), open_blob(artifact.blob), headers=headers)
+
+    @extend_schema(exclude=True)
+    def head(self, request: Request, pk: UUID) -> HttpResponseBase:
+        return self.get(request, pk)
+
+
+class PipelinesView(generics.ListAPIView[Pipeline]):
+    """What can run."""
+
+    serializer_class = PipelineSerializer
+    queryset = Pipeline.objects.filter(enabled=True, active__isnull=False).select_related("active")
+    pagination_class = None
+    filter_backends = []
+
+
+class StatsView(APIView):
+    """Counts, rates, steps and errors of the caller."""
+
+    @extend_schema(responses=StatsSerializer)
+    def get(self, request: Request) -> Response:
+        """Return statistics; those of steps are over the last seven days."""
+        return Response(StatsSerializer(stats_of(authenticated_user(request))).data)

@@ -1,0 +1,35 @@
+"""Why a run cannot be made, changed or finished. Pure."""
+
+from config.errors import AppError
+
+
+class RunHasEnded(AppError):
+    code = "run_has_ended"
+    status = 409
+    detail = "The run has ended; it cannot be cancelled."
+
+
+class RunHasNotEnded(AppError):
+    code = "run_has_not_ended"
+    status = 409
+    detail = "Only a run that failed or was cancelled can be retried."
+
+
+class UnknownVersion(AppError):
+    code = "unknown_version"
+    status = 400
+    detail = "The pipeline has no such version."
+    pointer = "/version"
+
+
+class UnknownStep(AppError):
+    code = "unknown_step"
+    status = 400
+    detail = "The pipeline has no such step, or no earlier run has finished the steps before it."
+    pointer = "/from_step"
+
+
+class NoPipeline(AppError):
+    code = "no_pipeline"
+    status = 422
+    detail = "There is no pipeline for files of this type."

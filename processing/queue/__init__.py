@@ -1,0 +1,49 @@
+"""The queue: what is to be done is in the ledger; django-q2 wakes those who do it.
+
+The only importer of django-q2. See docs/decisions/0003-queue.md.
+"""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from processing.queue import ledger
+from processing.queue.broker import BellBroker, submit
+from processing.queue.heartbeat import QueueHealth, health
+from processing.queue.ledger import (
+    Claim,
+    ClaimLost,
+    cancel,
+    claim,
+    finish,
+    release,
+    renew,
+    requeue_abandoned,
+)
+from processing.queue.stopping import stopping
+
+__all__ = [
+    "BellBroker",
+    "Claim",
+    "ClaimLost",
+    "QueueHealth",
+    "cancel",
+    "claim",
+    "finish",
+    "health",
+    "release",
+    "renew",
+    "requeue",
+    "requeue_abandoned",
+    "stopping",
+    "submit",
+]
+
+
+@transaction.atomic
+def requeue(run_id: UUID) -> bool:
+    """Queue a failed or cancelled run again; False when there is none."""
+    if not ledger.reopen(run_id):
+        return False
+    submit(run_id)
+    return True

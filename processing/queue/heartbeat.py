@@ -1,0 +1,108 @@
+"""Signs of life: who is at work, and whether anybody is."""
+
+import logging
+import os
+import socket
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import Error, connection
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from processing.models import Run, RunState, Worker
+from processing.queue.ledger import lease
+
+logger = logging.getLogger(__name__)
+
+BEAT_S = 5.0
+SILENCE_S = 15.0  # three beats
+FORGOTTEN = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class QueueHealth:
+    """`last_beat_s` is None while there never was a sign of life; nothing due is 0 seconds old."""
+
+    last_beat_s: float | None
+    oldest_due_s: float
+    ready: bool
+
+
+def health() -> QueueHealth:
+    """Return how the queue is doing, over all clusters."""
+    now = timezone.now()
+    sign = last_sign_of_life()
+    silence_s = (now - sign).total_seconds() if sign else None
+    due = Run.objects.filter(state=RunState.QUEUED).aggregate(oldest=Min("due_at"))["oldest"]
+    return QueueHealth(
+        last_beat_s=silence_s,
+        oldest_due_s=max(0.0, (now - due).total_seconds()) if due else 0.0,
+        ready=silence_s is not None and silence_s <= SILENCE_S,
+    )
+
+
+def last_sign_of_life(workers: str = "") -> datetime | None:
+    """Return when a worker whose name begins with `workers` last beat, or renewed a lease."""
+    beats = Worker.objects.filter(name__startswith=workers)
+    leases = Run.objects.filter(state=RunState.RUNNING, worker__startswith=workers)
+    beat = beats.aggregate(last=Max("seen_at"))["last"]
+    end = leases.aggregate(last=Max("lease_expires_at"))["last"]
+    signs = [sign for sign in (beat, end and end - lease()) if sign]
+    return max(signs, default=None)
+
+
+def name_of(pid: int, *, parent: int) -> str:
+    """Return the name of a worker process; its cluster's begin alike: see `family_of`."""
+    return f"{family_of(parent)}{pid}"
+
+
+def family_of(parent: int) -> str:
+    """Return how the names of all workers begin that the process `parent` started."""
+    return f"{socket.gethostname()}/{parent}/"
+
+
+class Heart:
+    """Beats for one worker process, at most every BEAT_S seconds."""
+
+    def __init__(self) -> None:
+        self._beat_at = float("-inf")
+
+    def beat(self) -> None:
+        """Show that this worker is alive and gets around to things."""
+        if time.monotonic() - self._beat_at < BEAT_S:
+            return
+        now = timezone.now()
+        name = name_of(os.getpid(), parent=os.getppid())
+        _, is_new = Worker.objects.update_or_create(name=name, defaults={"seen_at": now})
+        if is_new:
+            Worker.objects.filter(seen_at__lt=now - FORGOTTEN).delete()
+        self._beat_at = time.monotonic()
+
+
+class Watchdog:
+    """Sees when the workers of one cluster neither work nor answer.
+
+    Silence is measured as the time without a *new* sign, on the clock that stands still while
+    the machine sleeps.
+    """
+
+    def __init__(self, workers: str) -> None:
+        self._workers = workers
+        self._sign: datetime | None = None
+        self._heard_at = time.monotonic()
+
+    def sees_a_hang(self) -> bool:
+        """Tell whether work has been waiting, in silence, for too long."""
+        try:
+            sign = last_sign_of_life(self._workers)
+            if sign != self._sign:
+                self._sign, self._heard_at = sign, time.monotonic()
+            silent = time.monotonic() - self._heard_at > SILENCE_S
+            return silent and health().oldest_due_s > SILENCE_S
+        except Error:  # nobody can beat now; that is not the workers' fault
+            logger.warning("database out of reach")
+            connection.close()
+            self._heard_at = time.monotonic()
+            return False

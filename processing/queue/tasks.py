@@ -1,0 +1,53 @@
+"""What django-q2 calls in a worker. Nothing is raised: it would store messages and tracebacks."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from uuid import UUID
+
+from processing.queue import ledger
+from processing.queue.heartbeat import Heart, name_of
+from processing.queue.ledger import Claim
+from processing.queue.stopping import stopping
+
+logger = logging.getLogger(__name__)
+
+# A drain ends after this, even if there is more: django-q2 gets the worker back, looks after its
+# connection, and begins its timeout anew. What is waiting in the cluster's queue goes on at once.
+DRAIN_S = 60.0
+
+heart = Heart()
+
+
+def execute_run(run_id: str) -> None:
+    """Execute a run, unless somebody has it, and then whatever else is due."""
+    _work(UUID(run_id))
+
+
+def tick() -> None:
+    """Look after what no message tells of: abandoned runs, and due ones that nobody took."""
+    _work(None)
+
+
+def _work(run_id: UUID | None) -> None:
+    from processing import runner  # noqa: PLC0415 - it imports this package
+
+    try:
+        heart.beat()
+        if run_id is None:
+            ledger.requeue_abandoned()
+        claims = _claims(run_id)
+        end = time.monotonic() + DRAIN_S
+        while not stopping() and time.monotonic() < end and (claim := next(claims, None)):
+            runner.execute(claim)
+            heart.beat()
+    except Exception:
+        logger.exception("drain interrupted")
+
+
+def _claims(first: UUID | None) -> Iterator[Claim]:
+    worker = name_of(os.getpid(), parent=os.getppid())
+    if first and (claim := ledger.claim(first, worker)):
+        yield claim
+    yield from ledger.claims(worker)

@@ -1,0 +1,139 @@
+"""The work itself: open the file, run its steps in the sandbox, record each, end the run."""
+
+import atexit
+import logging
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from config.errors import AppError
+from processing import queue, traces
+from processing.models import Run, RunState
+from processing.definitions import definition_of
+from processing.pipelines import StepUse
+from processing.queue import Claim, ClaimLost
+from processing.sandbox import Sandbox, Session
+from processing.steps.contract import StepFailed
+from processing.traces import Work
+from uploads.keys import upload_key
+from uploads.reading import open_content
+
+logger = logging.getLogger(__name__)
+
+# Ends that say nothing about the file: the same run may succeed a moment later.
+PASSING = frozenset({"storage_failed", "storage_full", "key_unavailable", "worker_failed"})
+BACK_OFF = timedelta(seconds=2)
+LONGEST_BACK_OFF = timedelta(minutes=10)
+
+
+def execute(claim: Claim) -> None:
+    """Run the steps that a claimed run has not finished yet, and end the run.
+
+    Whatever happens to the file ends as the state of its run, never as an exception. A lost
+    claim ends the work silently: the run is somebody else's.
+    """
+    run = Run.objects.select_related("upload", "version__pipeline").get(pk=claim.run_id)
+    try:
+        with _renewed(claim):
+            _execute(claim, run)
+    except ClaimLost:
+        logger.warning("claim lost", extra={"run": str(run.pk), "fence": claim.fence})
+
+
+def _execute(claim: Claim, run: Run) -> None:
+    try:
+        traces.abandon(run.pk)
+        work = Work(claim, run, upload_key(run.upload_id))
+        if _run_steps(work):
+            queue.finish(claim, RunState.SUCCEEDED)
+        else:
+            queue.release(claim, due_at=timezone.now(), counts=False)
+    except ClaimLost:
+        raise
+    except (StepFailed, AppError) as error:
+        _end_badly(claim, *traces.reason_of(error))
+    except Exception as error:
+        logger.exception("run interrupted", extra={"run": str(run.pk)})
+        _end_badly(claim, *traces.reason_of(error))
+    logger.info("run left", extra={"run": str(run.pk), "attempt": claim.attempt})
+
+
+def _run_steps(work: Work) -> bool:
+    """Run what is left to run; False when the worker was asked to stop in between."""
+    uses = definition_of(work.run.version).steps
+    results = traces.outputs_so_far(work)
+    upload = work.run.upload
+    with (
+        open_content(upload) as content,
+        sandbox().open(content, upload.media_type) as session,
+    ):
+        for position, use in enumerate(uses):
+            if use.name in results:
+                continue
+            if queue.stopping():
+                return False
+            try:
+                results[use.name] = _run_step(work, session, position, use, results)
+            except StepFailed as error:
+                rest = [(p, u.name) for p, u in enumerate(uses) if p > position]
+                if error.code not in PASSING:
+                    traces.skip(work, rest, caused_by=use.name)
+                raise
+    return True
+
+
+def _run_step(
+    work: Work, session: Session, position: int, use: StepUse, results: traces.Outputs
+) -> traces.Output:
+    with traces.recorded(work, position=position, step=use.name) as recording:
+        recording.outcome = session.run(
+            use.step,
+            settings=use.settings,
+            results=results,
+            open_artifact=recording.drafts.open,
+        )
+    return recording.outcome.output
+
+
+def _end_badly(claim: Claim, code: str, detail: str) -> None:
+    if code in PASSING and claim.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
+        pause = min(BACK_OFF * 2 ** (claim.attempt - 1), LONGEST_BACK_OFF)
+        due_at = timezone.now() + pause * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+        queue.release(claim, due_at=due_at)
+        return
+    queue.finish(claim, RunState.FAILED, error_code=code, error_detail=detail)
+
+
+@contextmanager
+def _renewed(claim: Claim) -> Iterator[None]:
+    """Keep the lease alive while a long step runs."""
+    done = threading.Event()
+    pause_s = settings.PROCESSING["LEASE_S"] / 4
+
+    def keep_renewing() -> None:
+        while not done.wait(pause_s) and queue.renew(claim):
+            pass
+        connection.close()
+
+    thread = threading.Thread(target=keep_renewing, daemon=True, name="renew")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@cache
+def sandbox() -> Sandbox:
+    """Return the sandbox of this process; its warm child starts with the first run."""
+    box = Sandbox(allow_unsandboxed=settings.PROCESSING["ALLOW_UNSANDBOXED"])
+    atexit.register(box.close)
+    return box

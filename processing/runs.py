@@ -1,0 +1,86 @@
+"""What can be done with a run: start, cancel, retry."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from config.events.announce import announce
+from processing import definitions, queue, traces
+from processing.errors import RunHasEnded, RunHasNotEnded, UnknownStep
+from processing.models import PipelineVersion, Run, RunState
+from uploads.models import Upload
+
+ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+RETRIABLE = (RunState.FAILED, RunState.CANCELLED)
+
+
+@transaction.atomic
+def start_run(
+    *,
+    upload: Upload,
+    pipeline: str | None = None,
+    version: int | None = None,
+    from_step: str = "",
+) -> Run:
+    """Make a run over `upload` and its queue entry, in one transaction.
+
+    Without a pipeline the media type decides. With `from_step`, the results of the steps before
+    it are taken over from the latest run of the same pipeline version.
+
+    Raises:
+        UnknownPipeline, UnknownVersion, UnknownStep, NoPipeline: nothing was made.
+    """
+    now = timezone.now()
+    chosen = definitions.choose(media_type=upload.media_type, name=pipeline, number=version)
+    run = Run(
+        upload=upload,
+        owner_id=upload.owner_id,
+        version=chosen,
+        from_step=from_step,
+        created_at=now,
+        due_at=now,
+    )
+    run.save(force_insert=True)
+    if from_step:
+        _take_over_before(run, chosen, from_step)
+    Upload.objects.filter(pk=upload.pk).update(state=run.state, run_id=run.pk)
+    announce(run.owner_id, "run.changed", run=run.pk, upload=upload.pk, state=run.state)
+    queue.submit(run.pk)
+    return run
+
+
+@transaction.atomic
+def cancel_run(run: Run) -> None:
+    """End a run that has not ended. A worker in the middle of it finds its claim lost.
+
+    Raises:
+        RunHasEnded
+    """
+    if not queue.cancel(run.pk):
+        raise RunHasEnded
+    traces.abandon(run.pk)
+
+
+@transaction.atomic
+def retry_run(run: Run) -> Run:
+    """Queue a failed or cancelled run again; steps that have had their effect keep it.
+
+    Raises:
+        RunHasNotEnded
+    """
+    if not queue.requeue(run.pk):
+        raise RunHasNotEnded
+    run.refresh_from_db()
+    return run
+
+
+def _take_over_before(run: Run, version: PipelineVersion, from_step: str) -> None:
+    names = [use.name for use in definitions.definition_of(version).steps]
+    if from_step not in names:
+        raise UnknownStep
+    position = names.index(from_step)
+    source = Run.objects.filter(upload_id=run.upload_id, version=version).exclude(pk=run.pk)
+    latest = source.order_by("-id").first()
+    if position and (
+        latest is None or traces.take_over(latest, run, before=position) != names[:position]
+    ):
+        raise UnknownStep

@@ -1,0 +1,164 @@
+"""One step's talk with its child, of which nothing is believed."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from config.ranges import RangeSource
+from processing.sandbox import protocol
+from processing.sandbox.process import ChildProcess, Malformed
+from processing.steps.contract import JSON, Limits, Output, StepFailed
+
+MAX_ARTIFACTS = 10_000
+MAX_NAME = 255  # characters of an artifact's name or media type
+MAX_DETAIL = 1000  # characters of a step's own message
+
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class ArtifactSink(Protocol):
+    """Where an artifact's bytes go as they arrive."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes."""
+        ...
+
+    def close(self) -> None:
+        """Take note that the artifact is whole."""
+        ...
+
+
+class TooMuch(Exception):
+    """The step gave more than its limits allow."""
+
+
+class Exchange:
+    """The run of one step, and the count of what went in and out."""
+
+    def __init__(
+        self,
+        child: ChildProcess,
+        content: RangeSource,
+        limits: Limits,
+        open_artifact: Callable[[str, str], ArtifactSink],
+    ) -> None:
+        self._child = child
+        self._content = content
+        self._limits = limits
+        self._open_artifact = open_artifact
+        self._deadline = time.monotonic() + limits.wall_s
+        self._artifacts: dict[int, ArtifactSink] = {}
+        self._artifact_count = 0
+        self._artifact_bytes = 0
+        self._parts = bytearray()
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+    def run(self, request: bytes) -> Output | StepFailed:
+        """Return the step's answer: its output, or its own failure.
+
+        Raises:
+            Gone, Late, Malformed, TooMuch: the child is of no use any more.
+        """
+        for packet in protocol.packets(protocol.RUN, request):
+            self._child.send(packet, self._deadline)
+        while True:
+            packet = self._child.receive(self._deadline)
+            kind, body = packet[:1], packet[1:]
+            if kind == protocol.DONE:
+                return self._output(body)
+            if kind == protocol.FAILED:
+                return self._failure(body)
+            self._serve(kind, body)
+
+    def _serve(self, kind: bytes, body: bytes) -> None:
+        if kind == protocol.READ:
+            self._send_content(body)
+        elif kind == protocol.WRITE:
+            self._write(body)
+        elif kind == protocol.OPEN:
+            self._open(body)
+        elif kind == protocol.CLOSE:
+            self._artifact(body, closing=True).close()
+        elif kind == protocol.PART:
+            self._collect(body)
+        else:
+            raise Malformed
+
+    def _send_content(self, body: bytes) -> None:
+        if len(body) != protocol.RANGE.size:
+            raise Malformed
+        offset, length = protocol.RANGE.unpack(body)
+        if not 0 < length <= protocol.MAX_READ or offset + length > self._content.size:
+            raise Malformed
+        data = memoryview(self._content.read_at(offset, length))
+        if len(data) != length:
+            raise EOFError("The content ended before its size.")
+        for start in range(0, length, protocol.PIECE):
+            self._child.send(data[start : start + protocol.PIECE], self._deadline)
+        self.bytes_in += length
+
+    def _open(self, body: bytes) -> None:
+        match _parse(body):
+            case [str(name), str(media_type)] if max(len(name), len(media_type)) <= MAX_NAME:
+                pass
+            case _:
+                raise Malformed
+        if self._artifact_count == MAX_ARTIFACTS:
+            raise TooMuch
+        self._artifacts[self._artifact_count] = self._open_artifact(name, media_type)
+        self._artifact_count += 1
+
+    def _write(self, body: bytes) -> None:
+        sink = self._artifact(body)
+        data = body[protocol.NUMBER.size :]
+        self._artifact_bytes += len(data)
+        if self._artifact_bytes > self._limits.artifact_bytes:
+            raise TooMuch
+        self.bytes_out += len(data)
+        sink.write(data)
+
+    def _artifact(self, body: bytes, *, closing: bool = False) -> ArtifactSink:
+        if len(body) < protocol.NUMBER.size:
+            raise Malformed
+        number = protocol.NUMBER.unpack_from(body)[0]
+        try:
+            return self._artifacts.pop(number) if closing else self._artifacts[number]
+        except KeyError as error:
+            raise Malformed from error
+
+    def _collect(self, body: bytes) -> None:
+        self._parts += body
+        if len(self._parts) > self._limits.output_bytes:
+            raise TooMuch
+
+    def _output(self, body: bytes) -> Output:
+        self._collect(body)
+        self.bytes_out += len(self._parts)
+        output = _parse(bytes(self._parts))
+        if not isinstance(output, dict):
+            raise Malformed
+        return output
+
+    def _failure(self, body: bytes) -> StepFailed:
+        match _parse(body):
+            case [str(code), str(detail)] if _CODE.fullmatch(code) and len(detail) <= MAX_DETAIL:
+                return StepFailed(code, detail)
+            case _:
+                raise Malformed
+
+
+def _parse(body: bytes) -> JSON:
+    try:
+        value: JSON = json.loads(body.decode(), parse_constant=_refuse)
+        if b"\\u" in body:  # half a surrogate pair is no text that could be stored or shown
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Malformed from error
+    return value
+
+
+def _refuse(constant: str) -> JSON:
+    raise ValueError(constant)  # NaN and the infinities are not JSON

@@ -1,0 +1,146 @@
+"""The steps of one run over one file, in one child after the other."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from signal import SIGKILL, SIGXCPU, Signals
+from types import TracebackType
+from typing import Self
+
+from config.ranges import RangeSource
+from processing.sandbox import protocol
+from processing.sandbox.exchange import ArtifactSink, Exchange, TooMuch
+from processing.sandbox.outcome import StepOutcome, StepStopped, Usage
+from processing.sandbox.process import DYING_S, ChildProcess, Gone, Late, Malformed
+from processing.steps.contract import JSON, Limits, Output, Step, StepFailed
+
+
+class Session:
+    """Runs steps over `content`: in one child, until it dies and the next step gets another.
+
+    For one thread. A step that took over its child could forge the answers of the steps that
+    follow over the same file, never those over another.
+    """
+
+    def __init__(
+        self,
+        content: RangeSource,
+        media_type: str,
+        *,
+        find_step: Callable[[str], Step],
+        start_child: Callable[[], ChildProcess],
+    ) -> None:
+        self._content = content
+        self._media_type = media_type
+        self._find_step = find_step
+        self._start_child = start_child
+        self._child: ChildProcess | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def run(
+        self,
+        name: str,
+        *,
+        settings: Mapping[str, JSON],
+        results: Mapping[str, Output],
+        open_artifact: Callable[[str, str], ArtifactSink],
+    ) -> StepOutcome:
+        """Run the step `name` and return its outcome.
+
+        What `content` and the artifacts' sinks raise comes through, after the child's end.
+
+        Raises:
+            StepStopped: the step failed, or was ended, or could not start.
+        """
+        limits = self._find_step(name).limits
+        request = protocol.Request(
+            name=name,
+            settings=dict(settings),
+            results=dict(results),
+            media_type=self._media_type,
+            size=self._content.size,
+        )
+        child = self._living_child()
+        exchange = Exchange(child, self._content, limits, open_artifact)
+        cpu_before_s = 0.0
+        try:
+            cpu_before_s = child.cpu_s()
+            child.limit(limits)
+            answer = exchange.run(json.dumps(request).encode())
+            usage = _usage(exchange, child.cpu_s() - cpu_before_s, child.max_rss_bytes())
+        except (Gone, Late, Malformed, TooMuch) as error:
+            self._child = None
+            raise _stop(child, error, exchange, limits, cpu_before_s) from None
+        except BaseException:
+            self._close()
+            raise
+        if isinstance(answer, StepFailed):
+            raise StepStopped(answer.code, answer.detail, usage)
+        return StepOutcome(output=answer, **vars(usage))
+
+    def _living_child(self) -> ChildProcess:
+        if self._child is not None and self._child.has_ended():
+            self._close()
+        if self._child is None:
+            self._child = self._start_child()
+        return self._child
+
+    def _close(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+
+def _stop(
+    child: ChildProcess, error: Exception, exchange: Exchange, limits: Limits, cpu_before_s: float
+) -> StepStopped:
+    died = isinstance(error, Gone) and child.has_ended(wait_s=DYING_S)
+    ending = child.end()
+    if ending is None:
+        return StepStopped("step_crashed", "The step's process was lost with the sandbox.")
+    code, detail = _fate(ending.status) if died else _verdict(error, limits)
+    usage = _usage(exchange, ending.cpu_s - cpu_before_s, ending.max_rss_bytes)
+    return StepStopped(code, detail, usage)
+
+
+def _usage(exchange: Exchange, cpu_s: float, max_rss_bytes: int) -> Usage:
+    return Usage(
+        cpu_ms=cpu_s * 1000,
+        max_rss_bytes=max_rss_bytes,
+        bytes_in=exchange.bytes_in,
+        bytes_out=exchange.bytes_out,
+    )
+
+
+def _verdict(error: Exception, limits: Limits) -> tuple[str, str]:
+    """Return code and detail for a child that was killed by us."""
+    if isinstance(error, Late):
+        return "step_timed_out", f"The step took longer than {limits.wall_s:g} seconds."
+    if isinstance(error, TooMuch):
+        return "step_output_too_large", "The step gave more than its limits allow."
+    return "step_crashed", "The step's process broke the protocol."
+
+
+def _fate(status: int) -> tuple[str, str]:
+    """Return code and detail for a child that ended by itself, with this wait status."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number == SIGXCPU:
+            return "step_cpu_exceeded", "The step used more CPU time than it may."
+        if number == SIGKILL:  # which no child can send, and we did not
+            return "step_out_of_memory", "The system ended the step, for want of memory."
+        name = Signals(number).name if number in set(Signals) else f"signal {number}"
+        return "step_crashed", f"The step's process was ended by {name}."
+    if os.WEXITSTATUS(status) == protocol.EXIT_NO_MEMORY:
+        return "step_out_of_memory", "The step needed more memory than it may have."
+    return "step_crashed", "The step's process ended without an answer."

@@ -1,0 +1,150 @@
+"""The worker's side: a `Sandbox` keeps one zygote and opens a session for each file."""
+
+import importlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from config.ranges import RangeSource
+from processing.sandbox import kernel, protocol
+from processing.sandbox.kernel import Support
+from processing.sandbox.outcome import StepStopped
+from processing.sandbox.process import ChildProcess, NotStarted
+from processing.sandbox.session import Session
+from processing.steps.contract import Step
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).parents[2]
+WARM_UP_S = 60.0
+BOOTSTRAP = """
+import sys
+root, control, worker, registry, confined = sys.argv[1:]
+sys.path.insert(0, root)
+from processing.sandbox.zygote import main
+main(int(control), int(worker), registry, confined=confined == "True")
+"""
+
+
+class Sandbox:
+    """Locked-in children for one worker process.
+
+    `registry` names the module whose `get` finds a step. `allow_unsandboxed` lets steps run
+    with limits on resources only, where the kernel offers no more.
+    """
+
+    def __init__(
+        self, allow_unsandboxed: bool = False, *, registry: str = "processing.steps.registry"
+    ) -> None:
+        support = self.support()
+        self._confined = support.complete
+        self._usable = support.complete or allow_unsandboxed
+        self._registry = registry
+        self._zygote: ZygoteProcess | None = None
+        self._starting = threading.Lock()
+
+    @staticmethod
+    def support() -> Support:
+        """Return what this kernel offers."""
+        return kernel.support()
+
+    def __enter__(self) -> Self:
+        """Start the zygote, so that no file waits for it and a broken registry shows now.
+
+        Raises:
+            StepStopped: it did not start; its traceback is a note of the error.
+        """
+        if self._usable:
+            self._living_zygote()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the zygote, and with it every child."""
+        if self._zygote is not None:
+            self._discard(self._zygote)
+
+    def open(self, content: RangeSource, media_type: str) -> Session:
+        """Return the session for one file. Its child starts with the first step."""
+        return Session(
+            content, media_type, find_step=self._find_step, start_child=self._start_child
+        )
+
+    def _find_step(self, name: str) -> Step:
+        step: Step = importlib.import_module(self._registry).get(name)
+        return step
+
+    def _start_child(self) -> ChildProcess:
+        if not self._usable:
+            raise StepStopped(
+                "sandbox_unavailable", "This machine's kernel cannot lock in a step's process."
+            )
+        for _ in range(2):
+            zygote = self._living_zygote()
+            try:
+                return ChildProcess(zygote.control)
+            except NotStarted:
+                logger.warning("zygote replaced", exc_info=True)
+                self._discard(zygote)
+        raise StepStopped("sandbox_unavailable", "The step's process could not be started.")
+
+    def _living_zygote(self) -> "ZygoteProcess":
+        with self._starting:
+            if self._zygote is None:
+                self._zygote = ZygoteProcess(self._registry, confined=self._confined)
+            return self._zygote
+
+    def _discard(self, zygote: "ZygoteProcess") -> None:
+        with self._starting:
+            if self._zygote is zygote:  # another thread may have been faster
+                self._zygote = None
+                zygote.close()
+
+
+class ZygoteProcess:
+    """The worker's hold on its zygote, which starts without anything that the worker knows.
+
+    Raises:
+        StepStopped: when it is made.
+    """
+
+    def __init__(self, registry: str, *, confined: bool) -> None:
+        self.control, its_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        arguments = (ROOT, its_control.fileno(), os.getpid(), registry, confined)
+        with its_control:
+            self._process = subprocess.Popen(  # noqa: S603 - no part of it comes from outside
+                [sys.executable, "-I", "-c", BOOTSTRAP, *map(str, arguments)],
+                env={},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # a library's warning may quote content
+                close_fds=True,
+                pass_fds=[its_control.fileno()],
+                start_new_session=True,
+            )
+        self.control.settimeout(WARM_UP_S)
+        try:
+            message = self.control.recv(protocol.PACKET)
+        except OSError:
+            message = b""
+        if message != protocol.READY:
+            self.close()
+            error = StepStopped("sandbox_unavailable", "The sandbox did not start.")
+            error.add_note(message.decode(errors="replace"))
+            raise error
+
+    def close(self) -> None:
+        """End it. Its children are killed by the kernel."""
+        self.control.close()
+        self._process.kill()
+        self._process.wait()

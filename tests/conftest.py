@@ -1,0 +1,76 @@
+"""The cast of every test, and the rule that a required tier may not be skipped."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OWNER = "olive"
+STRANGER = "sam"
+ADMINISTRATOR = "ada"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
+    """Where every tier is required, a skip is a failure."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("STRONGROOM_REQUIRE_TIERS") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"Skipped although every tier is required: {report.longrepr}"
+
+
+@pytest.fixture(autouse=True)
+def _own_blobs(tmp_path: Path, settings: Any) -> None:
+    """Give each test a storage of its own."""
+    settings.UPLOADS = {**settings.UPLOADS, "BLOBS_DIR": tmp_path / "blobs"}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache() -> Iterator[None]:
+    """Forget the throttles' counters."""
+    from django.core.cache import cache
+
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def owner(django_user_model: Any) -> Any:
+    return django_user_model.objects.create_user(OWNER, password="a-long-pass-phrase")
+
+
+@pytest.fixture
+def stranger(django_user_model: Any) -> Any:
+    return django_user_model.objects.create_user(STRANGER, password="a-long-pass-phrase")
+
+
+@pytest.fixture
+def administrator(django_user_model: Any) -> Any:
+    return django_user_model.objects.create_superuser(ADMINISTRATOR, password="a-long-pass-phrase")
+
+
+@pytest.fixture
+def pipelines(db: None) -> None:
+    """Bring the built-in pipelines into the database."""
+    from processing.definitions import sync_builtin
+
+    sync_builtin()
+
+
+@pytest.fixture
+def client_of(db: None) -> Callable[[Any], Any]:
+    """Return an API client with a token of the given user, or without one for None."""
+    from rest_framework.test import APIClient
+
+    from config.accounts import tokens
+
+    def client(user: Any) -> APIClient:
+        api = APIClient(raise_request_exception=False)
+        if user is not None:
+            api.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(user).access}")
+        return api
+
+    return client

@@ -1,0 +1,240 @@
+"""A run from its claim to its end, with the real sandbox and the real steps."""
+
+import io
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from processing import queue, runner, traces
+from processing.definitions import add_version
+from processing.models import Artifact, Pipeline, Run, RunState, StepRecord, StepState
+from processing.pipelines import parse
+from processing.queue import ClaimLost
+from processing.runs import cancel_run, retry_run, start_run
+from processing.sandbox import Session
+from processing.steps.contract import StepFailed
+from uploads.intake import Offer, receive_upload
+from uploads.models import Blob, Door, Upload
+from uploads.reading import open_blob
+from uploads.storage import store
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pipelines")]
+
+TEXT = b"first line\nan ERROR here\nthe end\n"
+
+
+@pytest.fixture
+def upload(owner: Any) -> Upload:
+    offer = Offer(owner=owner, name="log.txt", declared_type="text/plain", door=Door.API)
+    return receive_upload(offer, io.BytesIO(TEXT))
+
+
+def latest(upload: Upload) -> Run:
+    upload.refresh_from_db()
+    return Run.objects.select_related("upload").get(pk=upload.run_id)
+
+
+def work(upload: Upload) -> Run:
+    claim = queue.claim(latest(upload).pk, "worker")
+    assert claim is not None
+    runner.execute(claim)
+    return latest(upload)
+
+
+def effects(run: Run) -> list[tuple[str, str]]:
+    return [(view.record.step, view.record.state) for view in traces.trace_of(run)]
+
+
+def test_a_run_ends_with_a_record_and_a_result_for_every_step(upload):
+    run = work(upload)
+    assert (run.state, run.error_code) == (RunState.SUCCEEDED, "")
+    assert upload.state == "succeeded"
+    trace = traces.trace_of(run)
+    assert effects(run) == [
+        ("checksum", "succeeded"),
+        ("media_type", "succeeded"),
+        ("lines", "succeeded"),
+    ]
+    assert trace[0].output is not None
+    assert trace[0].output["sha256"] == upload.sha256
+    for view in trace:
+        assert view.record.ended_at >= view.record.started_at
+        assert view.record.bytes_in >= len(TEXT)
+
+
+def test_results_are_stored_encrypted(upload, settings):
+    run = work(upload)
+    digest = upload.sha256.encode()
+    for record in StepRecord.objects.filter(run=run):
+        assert record.sealed_output
+        assert digest not in bytes(record.sealed_output)
+    artifact = Artifact.objects.filter(record__run=run).first()
+    assert artifact is not None
+    with open_blob(artifact.blob) as content:
+        plaintext = content.read_at(0, content.size)
+    assert len(plaintext) == artifact.size
+    for path in settings.UPLOADS["BLOBS_DIR"].rglob("*"):
+        if path.is_file():
+            assert b"ERROR" not in path.read_bytes().upper()
+
+
+def fail_in(monkeypatch: Any, step: str, error: BaseException) -> None:
+    original = Session.run
+
+    def run(self: Session, name: str, **rest: Any) -> Any:
+        if name == step:
+            rest["open_artifact"]("half.txt", "text/plain").write(b"half")
+            raise error
+        return original(self, name, **rest)
+
+    monkeypatch.setattr(Session, "run", run)
+
+
+def test_a_step_that_fails_ends_the_run_and_names_what_it_caused(upload, monkeypatch):
+    fail_in(monkeypatch, "media_type", StepFailed("step_timed_out", "Too slow."))
+    run = work(upload)
+    assert (run.state, run.error_code) == (RunState.FAILED, "step_timed_out")
+    assert effects(run) == [
+        ("checksum", "succeeded"),
+        ("media_type", "failed"),
+        ("lines", "skipped"),
+    ]
+    skipped = run.records.get(step="lines")
+    assert skipped.caused_by == "media_type"
+    assert not Artifact.objects.filter(name="half.txt").exists()
+    assert set(store().ids()) == set(Blob.objects.values_list("pk", flat=True))
+
+
+def test_what_passes_is_tried_again_later_and_finished_steps_keep_their_effect(
+    upload, monkeypatch
+):
+    with monkeypatch.context() as broken:
+        fail_in(broken, "lines", OSError("a disk went away"))
+        run = work(upload)
+    assert run.state == RunState.QUEUED
+    assert run.due_at > timezone.now()
+    assert queue.claim(None, "worker") is None
+    Run.objects.update(due_at=timezone.now())
+    run = work(upload)
+    assert run.state == RunState.SUCCEEDED
+    assert effects(run) == [
+        ("checksum", "succeeded"),
+        ("media_type", "succeeded"),
+        ("lines", "failed"),
+        ("lines", "succeeded"),
+    ]
+
+
+def test_what_keeps_failing_is_parked_with_its_reason(upload, monkeypatch, settings):
+    fail_in(monkeypatch, "checksum", OSError("a disk went away"))
+    for _ in range(settings.PROCESSING["MAX_ATTEMPTS"]):
+        Run.objects.update(due_at=timezone.now())
+        run = work(upload)
+    assert (run.state, run.error_code) == (RunState.FAILED, "worker_failed")
+    assert "disk" not in run.error_detail
+
+
+def test_a_late_workers_writes_are_refused(upload):
+    run = latest(upload)
+    late = queue.claim(run.pk, "late")
+    assert late is not None
+    Run.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert queue.claim(run.pk, "next") is not None
+    runner.execute(late)
+    assert not StepRecord.objects.filter(attempt=late.fence).exists()
+    with pytest.raises(ClaimLost):
+        queue.finish(late, RunState.SUCCEEDED)
+
+
+def test_a_killed_workers_step_is_recorded_as_abandoned_and_done_again(upload, monkeypatch):
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(traces, "_end", die)
+        claim = queue.claim(latest(upload).pk, "worker")
+        with pytest.raises(KeyboardInterrupt):
+            runner.execute(claim)
+    Run.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    run = work(upload)
+    assert run.state == RunState.SUCCEEDED
+    assert effects(run)[:2] == [("checksum", "abandoned"), ("checksum", "succeeded")]
+
+
+def test_damage_is_found_and_the_run_says_so(upload, settings):
+    (path,) = (p for p in settings.UPLOADS["BLOBS_DIR"].rglob("*") if p.is_file())
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(bytes(raw))
+    run = work(upload)
+    assert (run.state, run.error_code) == (RunState.FAILED, "blob_damaged")
+
+
+def test_cancelling_shuts_the_worker_out(upload):
+    run = latest(upload)
+    claim = queue.claim(run.pk, "worker")
+    cancel_run(run)
+    runner.execute(claim)
+    run = latest(upload)
+    assert (run.state, upload.state) == (RunState.CANCELLED, "cancelled")
+    assert not run.records.exists()
+    assert retry_run(run).state == RunState.QUEUED
+    assert work(upload).state == RunState.SUCCEEDED
+
+
+def test_running_again_makes_a_new_run_and_leaves_the_old_trace(upload):
+    first = work(upload)
+    again = start_run(upload=upload, pipeline="any")
+    assert latest(upload) == again
+    run = work(upload)
+    assert effects(run) == [("checksum", "succeeded"), ("media_type", "succeeded")]
+    assert len(effects(first)) == 3
+
+
+def test_running_from_a_step_takes_over_what_stands_before_it(upload):
+    first = work(upload)
+    start_run(upload=upload, pipeline="text", from_step="lines")
+    run = work(upload)
+    trace = traces.trace_of(run)
+    assert [view.record.caused_by for view in trace] == [f"run {first.pk}", f"run {first.pk}", ""]
+    assert trace[0].output == traces.trace_of(first)[0].output
+
+
+def test_a_run_pins_its_version(upload):
+    run = latest(upload)
+    pipeline = Pipeline.objects.get(name="text")
+    data = {**run.version.definition, "steps": [{"step": "checksum"}]}
+    add_version(pipeline, parse(data))
+    run = work(upload)
+    assert run.version.number == 1
+    assert len(effects(run)) == 3
+    assert start_run(upload=upload).version.number == 2
+    assert start_run(upload=upload, pipeline="text", version=1).version.number == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_one_gets_the_run(upload):
+    run, taken = latest(upload), []
+    barrier = threading.Barrier(8)
+
+    def race() -> None:
+        from django.db import connection
+
+        barrier.wait()
+        taken.append(queue.claim(run.pk, "worker"))
+        connection.close()
+
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([claim for claim in taken if claim]) == 1
+
+
+def test_records_end_in_one_of_the_known_states(upload):
+    work(upload)
+    assert set(StepRecord.objects.values_list("state", flat=True)) <= set(StepState.values)

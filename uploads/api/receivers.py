@@ -1,0 +1,116 @@
+"""What takes the body of an upload, piece by piece, while it arrives."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from django.http import HttpResponse
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+
+from uploads.errors import (
+    FileMissing,
+    MalformedMultipart,
+    TooManyParts,
+    Truncated,
+    UnknownPipeline,
+)
+from uploads.intake import Arrival
+from uploads.models import Upload
+
+MAX_PARTS = 16
+MAX_FIELD_BYTES = 1024
+FILE_FIELD = "file"
+PIPELINE_FIELD = "pipeline"
+
+Answer = Callable[[Upload], HttpResponse]
+
+
+class OpenFile(Protocol):
+    """Begins the upload once the name of the file is known."""
+
+    def __call__(self, *, name: str, declared_type: str, pipeline: str | None) -> Arrival: ...
+
+
+class RawReceiver:
+    """The body is the file."""
+
+    def __init__(self, arrival: Arrival, answer: Answer, *, sha256: bytes | None) -> None:
+        self._arrival = arrival
+        self._answer = answer
+        self._sha256 = sha256
+
+    def write(self, data: bytes) -> None:
+        self._arrival.write(data)
+
+    def finish(self) -> HttpResponse:
+        return self._answer(self._arrival.commit(sha256=self._sha256))
+
+    def abort(self) -> None:
+        self._arrival.abort()
+
+
+class MultipartReceiver:
+    """The body is a form (RFC 7578) with one file; other fields are small."""
+
+    def __init__(self, boundary: str, open_file: OpenFile, answer: Answer) -> None:
+        self._parser = PushMultipartParser(
+            boundary, max_segment_count=MAX_PARTS, header_charset="utf8"
+        )
+        self._open_file = open_file
+        self._answer = answer
+        self._arrival: Arrival | None = None
+        self._segment: MultipartSegment | None = None
+        self._fields: dict[str, bytes] = {}
+
+    def write(self, data: bytes) -> None:
+        try:
+            for event in self._parser.parse(data):
+                self._take(event)
+        except ParserLimitReached:
+            raise TooManyParts from None
+        except (MultipartError, UnicodeDecodeError):
+            raise MalformedMultipart from None
+
+    def finish(self) -> HttpResponse:
+        try:
+            self._parser.close()
+        except MultipartError:
+            raise Truncated from None
+        if self._arrival is None:
+            raise FileMissing
+        return self._answer(self._arrival.commit(pipeline=self._pipeline()))
+
+    def abort(self) -> None:
+        if self._arrival is not None:
+            self._arrival.abort()
+
+    def _take(self, event: MultipartSegment | bytearray | bytes | None) -> None:
+        if isinstance(event, MultipartSegment):
+            self._segment = event
+            if event.name == FILE_FIELD:
+                self._begin_file(event)
+        elif event is not None and self._segment is not None:
+            self._take_data(self._segment, bytes(event))
+
+    def _begin_file(self, segment: MultipartSegment) -> None:
+        if self._arrival is not None or segment.filename is None:
+            raise MalformedMultipart if self._arrival else FileMissing
+        self._arrival = self._open_file(
+            name=segment.filename,
+            declared_type=segment.content_type or "",
+            pipeline=self._pipeline(),
+        )
+
+    def _take_data(self, segment: MultipartSegment, data: bytes) -> None:
+        if segment.name == FILE_FIELD and self._arrival is not None:
+            self._arrival.write(data)
+            return
+        field = self._fields.get(str(segment.name), b"") + data
+        if len(field) > MAX_FIELD_BYTES:
+            raise TooManyParts
+        self._fields[str(segment.name)] = field
+
+    def _pipeline(self) -> str | None:
+        try:
+            return self._fields.get(PIPELINE_FIELD, b"").decode() or None
+        except UnicodeDecodeError:
+            raise UnknownPipeline from None

@@ -1,0 +1,60 @@
+"""How uploads look on the wire."""
+
+from typing import Any
+
+from django.urls import reverse
+from rest_framework import serializers
+
+from uploads.models import Upload
+from uploads.names import name_of, names_of
+
+
+class UploadListSerializer(serializers.ListSerializer[Any]):
+    """Unseals the names of a whole page at once."""
+
+    def to_representation(self, data: Any) -> list[Any]:
+        rows = list(data)
+        self.child.context["names"] = names_of(rows)
+        return super().to_representation(rows)
+
+
+class UploadSerializer(serializers.ModelSerializer[Upload]):
+    """One upload. `size` in bytes, `sha256` in hex, both of the file as it came in."""
+
+    name = serializers.SerializerMethodField()
+    run = serializers.UUIDField(source="run_id", allow_null=True, read_only=True)
+    content_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Upload
+        list_serializer_class = UploadListSerializer
+        fields = [
+            "id",
+            "name",
+            "size",
+            "sha256",
+            "media_type",
+            "declared_type",
+            "door",
+            "state",
+            "run",
+            "created_at",
+            "content_url",
+        ]
+        read_only_fields = fields
+
+    def get_name(self, upload: Upload) -> str:
+        names = self.context.get("names")
+        name = names[upload.pk] if names else name_of(upload)
+        # A name of a file system may hold bytes that are no text; JSON shows what it can.
+        return name.encode("utf-8", "replace").decode()
+
+    def get_content_url(self, upload: Upload) -> str:
+        return reverse("api-upload-content", args=[upload.pk])
+
+
+class UploadBodySerializer(serializers.Serializer[Any]):
+    """A multipart upload, for the OpenAPI document: the body itself is read as it streams."""
+
+    file = serializers.FileField()
+    pipeline = serializers.CharField(required=False)

@@ -1,0 +1,191 @@
+"""The HTTP doors: hand in, list, look at, fetch, delete."""
+
+import base64
+import binascii
+import re
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.http import parse_header_parameters
+from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import generics, status
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from config.accounts.authentication import authenticated_user
+from config.edge import receive_body, send_content
+from uploads.api.content import content_headers, plain_request
+from uploads.api.receivers import MultipartReceiver, RawReceiver
+from uploads.api.serializers import UploadBodySerializer, UploadSerializer
+from uploads.deletion import delete_upload
+from uploads.errors import DigestMalformed, NotMultipart
+from uploads.intake import Arrival, Offer, open_upload
+from uploads.models import Door, Upload
+from uploads.names import name_of
+from uploads.reading import open_content
+
+SHA256_MEMBER = re.compile(r"\bsha-256=:([A-Za-z0-9+/=]+):")
+
+
+class UploadFilter(filters.FilterSet):
+    """What a list can be narrowed to."""
+
+    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gt")
+    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = Upload
+        fields = ["state", "media_type", "door", "sha256"]
+
+
+class Streamed(BaseParser):
+    """Any content type: the body is read by the edge, not by the framework."""
+
+    media_type = "*/*"
+
+
+class MultipartBody(Streamed):
+    """For the OpenAPI document."""
+
+    media_type = "multipart/form-data"
+
+
+class RawBody(Streamed):
+    """For the OpenAPI document."""
+
+    media_type = "application/octet-stream"
+
+
+class UploadsView(generics.ListAPIView[Upload]):
+    """All uploads of the caller; the door for multipart."""
+
+    receives = frozenset({"POST"})
+    serializer_class = UploadSerializer
+    filterset_class = UploadFilter
+    parser_classes = [MultipartBody]
+
+    def get_queryset(self) -> QuerySet[Upload]:
+        return Upload.objects.owned_by(authenticated_user(self.request))
+
+    @extend_schema(request=UploadBodySerializer, responses={201: UploadSerializer})
+    def post(self, request: Request) -> HttpResponseBase:
+        """Hand in a file: field `file`, and before or after it, optionally, `pipeline`."""
+        kind, parameters = parse_header_parameters(request.META.get("CONTENT_TYPE", ""))
+        if kind != "multipart/form-data" or not parameters.get("boundary"):
+            raise NotMultipart
+
+        def begin(*, name: str, declared_type: str, pipeline: str | None) -> Arrival:
+            offer = Offer(
+                owner=authenticated_user(request),
+                name=name,
+                declared_type=declared_type,
+                door=_door(request),
+                pipeline=pipeline,
+            )
+            return open_upload(offer)
+
+        receiver = MultipartReceiver(parameters["boundary"], begin, _created)
+        return receive_body(plain_request(request), receiver)
+
+
+class UploadByNameView(APIView):
+    """The door for raw bodies."""
+
+    receives = frozenset({"PUT"})
+    parser_classes = [RawBody]
+
+    @extend_schema(
+        request={"*/*": OpenApiTypes.BINARY},
+        parameters=[
+            OpenApiParameter("pipeline", str),
+            OpenApiParameter("Repr-Digest", str, OpenApiParameter.HEADER, description="RFC 9530."),
+        ],
+        responses={201: UploadSerializer},
+    )
+    def put(self, request: Request, name: str) -> HttpResponseBase:
+        """Hand in a file: the body is its content. Every call makes a new upload."""
+        declared = request.META.get("CONTENT_LENGTH") or None
+        offer = Offer(
+            owner=authenticated_user(request),
+            name=name,
+            declared_type=request.META.get("CONTENT_TYPE", ""),
+            door=_door(request),
+            pipeline=request.query_params.get("pipeline"),
+            size=int(declared) if declared else None,
+        )
+        digest = _declared_sha256(request)
+        return receive_body(
+            plain_request(request), RawReceiver(open_upload(offer), _created, sha256=digest)
+        )
+
+
+class UploadView(generics.RetrieveDestroyAPIView[Upload]):
+    """One upload."""
+
+    serializer_class = UploadSerializer
+
+    def get_queryset(self) -> QuerySet[Upload]:
+        return Upload.objects.owned_by(authenticated_user(self.request))
+
+    def perform_destroy(self, instance: Upload) -> None:
+        delete_upload(instance)
+
+
+class UploadContentView(APIView):
+    """The file itself."""
+
+    @extend_schema(
+        responses={
+            (200, "*/*"): OpenApiTypes.BINARY,
+            (206, "*/*"): OpenApiTypes.BINARY,
+            416: OpenApiResponse(description="The range lies outside the file."),
+        },
+        parameters=[OpenApiParameter("Range", str, OpenApiParameter.HEADER)],
+    )
+    def get(self, request: Request, pk: UUID) -> HttpResponseBase:
+        """Fetch the file, or a range of it."""
+        uploads = Upload.objects.owned_by(authenticated_user(request))
+        upload = get_object_or_404(uploads, pk=pk)
+        headers = content_headers(
+            media_type=upload.media_type, name=name_of(upload), sha256=upload.sha256
+        )
+        return send_content(plain_request(request), open_content(upload), headers=headers)
+
+    @extend_schema(exclude=True)
+    def head(self, request: Request, pk: UUID) -> HttpResponseBase:
+        return self.get(request, pk)
+
+
+def _created(upload: Upload) -> HttpResponse:
+    upload.refresh_from_db()
+    body = JSONRenderer().render(UploadSerializer(upload).data)
+    location = reverse("api-upload", args=[upload.pk])
+    return HttpResponse(
+        body,
+        status=status.HTTP_201_CREATED,
+        content_type="application/json",
+        headers={"Location": location},
+    )
+
+
+def _door(request: Request) -> Door:
+    """A browser signs in with a session, a program with a token."""
+    return Door.WEB if request.auth is None else Door.API
+
+
+def _declared_sha256(request: Request) -> bytes | None:
+    header = request.headers.get("Repr-Digest")
+    found = SHA256_MEMBER.search(header) if header else None
+    if found is None:
+        return None
+    try:
+        return base64.b64decode(found[1], validate=True)
+    except binascii.Error:
+        raise DigestMalformed from None

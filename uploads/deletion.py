@@ -1,0 +1,76 @@
+"""How uploads go: keys first, then rows, then bytes."""
+
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+
+from config.events.announce import announce
+from uploads import quota, signals
+from uploads.keys import destroy_upload_key
+from uploads.models import Blob, Upload
+from uploads.storage import StorageFailed, store
+
+logger = logging.getLogger(__name__)
+
+# Whatever is younger may belong to an upload that is still arriving.
+GRACE_S = 24 * 60 * 60
+
+
+@dataclass(frozen=True)
+class Swept:
+    """How much a sweep removed."""
+
+    doomed: int
+    orphans: int
+    partials: int
+
+
+def delete_upload(upload: Upload) -> None:
+    """Delete an upload with everything made of it.
+
+    One transaction destroys its key and its rows and dooms its blobs; their bytes, unreadable by
+    then, are removed after the commit, and by the next sweep where that fails.
+    """
+    with transaction.atomic():
+        current = Upload.objects.select_for_update().filter(pk=upload.pk).first()
+        if current is None:
+            return
+        signals.upload_deleted.send(Upload, upload=current)
+        destroy_upload_key(current.pk)
+        blob_ids = list(current.blobs.values_list("pk", flat=True))
+        Blob.objects.filter(pk__in=blob_ids).update(upload=None)
+        current.delete()
+        quota.give_back(upload.owner_id, upload.size)
+        announce(upload.owner_id, "upload.deleted", upload=upload.pk)
+        transaction.on_commit(lambda: _remove_blobs(blob_ids))
+    logger.info("upload deleted", extra={"upload": str(upload.pk), "blobs": len(blob_ids)})
+
+
+def sweep(*, grace_s: float = GRACE_S) -> Swept:
+    """Remove what crashes left: doomed blobs, blobs without a row, interrupted writes.
+
+    Nothing younger than `grace_s` is touched: its row may be about to be committed.
+    """
+    doomed = _remove_blobs(list(Blob.objects.filter(upload=None).values_list("pk", flat=True)))
+    orphans = 0
+    for blob_id in store().ids(older_than_s=grace_s):
+        if not Blob.objects.filter(pk=blob_id).exists():
+            store().remove(blob_id)
+            orphans += 1
+    partials = store().sweep_partials(older_than_s=grace_s)
+    return Swept(doomed=doomed, orphans=orphans, partials=partials)
+
+
+def _remove_blobs(blob_ids: list[UUID]) -> int:
+    removed = []
+    for blob_id in blob_ids:
+        try:
+            store().remove(blob_id)
+        except StorageFailed:
+            logger.warning("blob not removed yet", extra={"blob": str(blob_id)})
+            continue
+        removed.append(blob_id)
+    Blob.objects.filter(pk__in=removed, upload=None).delete()
+    return len(removed)

@@ -1,0 +1,105 @@
+"""Refusals: why a file is not accepted. Nothing is stored. Pure."""
+
+from config.errors import AppError
+
+
+class Refusal(AppError):
+    """A file that is not accepted."""
+
+    code = "refused"
+    status = 400
+    detail = "The file is not accepted."
+    pointer = "/file"
+
+
+class FileMissing(Refusal):
+    code = "file_missing"
+    detail = "The request has no field `file` with a file in it."
+
+
+class EmptyFile(Refusal):
+    code = "empty_file"
+    detail = "The file has no content."
+
+
+class NameMissing(Refusal):
+    code = "name_missing"
+    detail = "The file has no name."
+
+
+class NameTooLong(Refusal):
+    code = "name_too_long"
+    detail = "The name of the file is longer than 255 characters."
+
+
+class NameIsAPath(Refusal):
+    code = "name_is_a_path"
+    detail = "The name of the file contains a path separator or a control character."
+
+
+class TooLarge(Refusal):
+    code = "upload_too_large"
+    status = 413
+    detail = "The file is larger than this installation accepts."
+
+
+class QuotaExceeded(Refusal):
+    code = "quota_exceeded"
+    status = 413
+    detail = "The file does not fit into what is left of your quota."
+
+
+class MediaTypeDenied(Refusal):
+    code = "media_type_denied"
+    status = 415
+    detail = "Files of this type are not accepted."
+
+
+class Truncated(Refusal):
+    code = "body_truncated"
+    detail = "The body ended before the file was complete."
+
+
+class MalformedMultipart(Refusal):
+    code = "malformed_multipart"
+    detail = "The body is not valid multipart/form-data."
+    pointer = None
+
+
+class TooManyParts(Refusal):
+    code = "too_many_parts"
+    detail = "The body has more parts, or longer part headers, than an upload needs."
+    pointer = None
+
+
+class UnknownPipeline(Refusal):
+    code = "unknown_pipeline"
+    detail = "There is no pipeline with this name."
+    pointer = "/pipeline"
+
+
+class StorageFull(Refusal):
+    code = "storage_full"
+    status = 507
+    detail = "There is no space left to store the file."
+    retry_after_s = 300
+    pointer = None
+
+
+class DigestMismatch(Refusal):
+    code = "digest_mismatch"
+    detail = "The content does not have the digest that the request declares."
+    pointer = None
+
+
+class DigestMalformed(Refusal):
+    code = "digest_malformed"
+    detail = "The header Repr-Digest does not hold a SHA-256 in base64."
+    pointer = None
+
+
+class NotMultipart(Refusal):
+    code = "unsupported_content_type"
+    status = 415
+    detail = "The body must be multipart/form-data with a boundary."
+    pointer = None

@@ -1,0 +1,29 @@
+"""Remove what crashes and deletions left behind."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from config.events.feed import forget_old_events
+from uploads.deletion import GRACE_S, sweep
+
+
+class Command(BaseCommand):
+    help = "Remove doomed blobs, blobs without a row, interrupted writes and old events."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--grace",
+            type=float,
+            default=GRACE_S,
+            metavar="SECONDS",
+            help="leave alone what is younger: it may still be arriving (default: %(default)s)",
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        swept = sweep(grace_s=options["grace"])
+        events = forget_old_events()
+        self.stdout.write(
+            f"{swept.doomed} doomed blobs, {swept.orphans} orphans, "
+            f"{swept.partials} interrupted writes, {events} old events removed."
+        )

@@ -1,0 +1,34 @@
+"""Take in what users put into their drop folders, until stopped."""
+
+import fcntl
+import signal
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from uploads.watch.notices import best_notices
+from uploads.watch.watcher import Watcher
+
+
+class Command(BaseCommand):
+    help = __doc__
+    requires_system_checks: list[str] = []  # `up` makes them, and starts this one often
+
+    def handle(self, **_: Any) -> None:
+        root = Path(settings.UPLOADS["DROP_DIR"])
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (root / ".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise CommandError(
+                    "Another watcher looks after the drop folders already: stop that one first."
+                ) from None
+            watcher = Watcher(root, best_notices())
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: watcher.stop())
+            # The question who is writing a file can, in a rare moment, be answered by a signal.
+            signal.signal(signal.SIGIO, signal.SIG_IGN)
+            watcher.run()

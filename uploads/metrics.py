@@ -1,0 +1,27 @@
+"""What Prometheus learns about uploads."""
+
+from collections.abc import Iterator
+
+from django.db.models import Count, Sum
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from uploads.models import Blob, Upload, UploadState
+
+
+def collect() -> Iterator[Metric]:
+    """Count uploads by the state of their latest run, and the bytes that are stored."""
+    counts = dict(Upload.objects.values_list("state").annotate(Count("pk")))
+    uploads = GaugeMetricFamily(
+        "strongroom_uploads", "Uploads, by the state of their latest run.", labels=["state"]
+    )
+    for state in UploadState.values:
+        uploads.add_metric([state], counts.get(state, 0))
+    yield uploads
+
+    sums = dict(Blob.objects.values_list("is_content").annotate(Sum("size")))
+    stored = GaugeMetricFamily(
+        "strongroom_stored_bytes", "Plaintext bytes of all that is stored.", labels=["kind"]
+    )
+    stored.add_metric(["content"], sums.get(True, 0))
+    stored.add_metric(["artifact"], sums.get(False, 0))
+    yield stored

@@ -1,0 +1,140 @@
+"""Uploads, their blobs, and the keys that open them.
+
+No column holds content or a file name in the clear: names are sealed under the upload's key.
+"""
+
+from typing import Self
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from config.accounts.models import User
+from config.ids import uuid7
+
+
+class UploadState(models.TextChoices):
+    """Where the latest run over an upload stands. Written with the run, in its transaction."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class Door(models.TextChoices):
+    """How a file came in."""
+
+    WEB = "web", "Web page"
+    API = "api", "API"
+    FOLDER = "folder", "Drop folder"
+    COMMAND = "command", "Command line"
+
+
+class UploadQuerySet(models.QuerySet["Upload"]):
+    """Reads of uploads."""
+
+    def owned_by(self, user: User) -> Self:
+        """Keep what `user` may see. Every read for a user passes here."""
+        return self.filter(owner=user)
+
+
+class OwnerKey(models.Model):
+    """The key of one user, wrapped by a master key. Its upload keys are wrapped by it.
+
+    No foreign key: key tables can be kept in a database of their own, apart from backups.
+    """
+
+    owner_id = models.UUIDField(primary_key=True)
+    wrapped = models.BinaryField()
+    master_key_id = models.CharField(max_length=64, db_index=True)
+
+
+class UploadKey(models.Model):
+    """The key of one upload, wrapped by its owner's key. Deleting the row shreds the upload."""
+
+    upload_id = models.UUIDField(primary_key=True)
+    owner_id = models.UUIDField(db_index=True)
+    wrapped = models.BinaryField()
+
+
+class Upload(models.Model):
+    """One accepted file. `size` and `sha256` are of its plaintext."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="uploads", db_index=False
+    )
+    sealed_name = models.BinaryField()
+    size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=127)
+    declared_type = models.CharField(max_length=127, blank=True)
+    door = models.CharField(max_length=8, choices=Door)
+    state = models.CharField(max_length=10, choices=UploadState, default=UploadState.QUEUED)
+    run_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(
+        null=True, help_text="The latest run."
+    )
+    idempotency = models.CharField(
+        max_length=255, blank=True, help_text="A second file with the same key is the same upload."
+    )
+    began_at = models.DateTimeField(help_text="When its first byte arrived.")
+    created_at = models.DateTimeField(help_text="When it was accepted.")
+
+    objects = UploadQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["owner", "-id"], name="upload_of_owner"),
+            models.Index(fields=["owner", "state", "-id"], name="upload_of_owner_in_state"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(size__gt=0), name="upload_is_not_empty"),
+            models.UniqueConstraint(
+                fields=["owner", "idempotency"],
+                condition=~Q(idempotency=""),
+                name="upload_is_made_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Blob(models.Model):
+    """Encrypted bytes in storage, under the random `id`.
+
+    The row is made with what it belongs to, after the bytes are durable. A blob without an
+    upload is doomed: it waits for its bytes to be removed.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="blobs")
+    is_content = models.BooleanField(help_text="The upload itself, not something made of it.")
+    size = models.PositiveBigIntegerField(help_text="Of the plaintext, in bytes.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["upload"],
+                condition=Q(is_content=True),
+                name="upload_has_one_content",
+            ),
+        ]
+
+
+class Quota(models.Model):
+    """What one user may hold, and holds. Empty limits are the deployment's."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="quota"
+    )
+    max_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    max_files = models.PositiveBigIntegerField(null=True, blank=True)
+    used_bytes = models.PositiveBigIntegerField(default=0, editable=False)
+    used_files = models.PositiveBigIntegerField(default=0, editable=False)
+
+    def __str__(self) -> str:
+        return f"Quota of {self.user_id}"
