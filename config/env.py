@@ -6,9 +6,9 @@ from environ import FileAwareEnv
 
 env = FileAwareEnv()
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
 def data_dir() -> Path:
     """Return the folder that holds everything a running system writes."""
-    return Path(env.str("STRONGROOM_DATA_DIR", default=str(BASE_DIR / "var"))).absolute()
+    return Path(env.str("STRONGROOM_DATA_DIR", default=str(PROJECT_DIR / "var"))).absolute()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
@@ -40,7 +41,7 @@ class Schema(AutoSchema):
         return [parts[2] if len(parts) > 2 else parts[-1]]
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The bearer token."""
 
     target_class = "config.accounts.authentication.TokenAuthentication"
@@ -48,6 +49,16 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:  # noqa: ARG002
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """The session of the web page; unsafe methods carry the CSRF token in `X-CSRFToken`."""
+
+    target_class = "config.accounts.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:  # noqa: ARG002
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
 
 
 def add_problem_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:

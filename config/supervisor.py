@@ -23,7 +23,8 @@ LONGEST_PAUSE_S = 30.0
 LAST_WORDS_S = 0.5  # what left the group of a dead part may hold its output open longer
 STABLE_S = 60.0  # a part that ran so long starts again from the shortest pause
 LONGEST_LINE = 64 * 1024  # bytes
-PROBE_PAUSE_S = 0.1
+PROBE_PAUSE_S = 0.1  # at first; a start that takes longer is asked less often
+LONGEST_PROBE_PAUSE_S = 1.0
 PROBE_TIMEOUT_S = 5.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -75,8 +76,10 @@ class Supervisor:
         self._stop.set()
 
     async def _announce(self) -> None:
-        while not await self._probe():  # noqa: ASYNC110 - nobody can set an event for it
-            await asyncio.sleep(PROBE_PAUSE_S)
+        pause = PROBE_PAUSE_S
+        while not await self._probe():
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.1, LONGEST_PROBE_PAUSE_S)
         self._on_ready()
 
     async def _keep(self, part: Part) -> None:

@@ -22,7 +22,7 @@ class Throttle(BaseThrottle):
         identity = self.identity(request)
         if identity is None:
             return True
-        limit: int = api_settings.DEFAULT_THROTTLE_RATES[self.scope]
+        limit = int(api_settings.DEFAULT_THROTTLE_RATES[self.scope] or 0)
         key = f"throttle:{self.scope}:{identity}:{int(time.time()) // self.WINDOW_S}"
         cache.add(key, 0, timeout=2 * self.WINDOW_S)
         return cache.incr(key) <= limit

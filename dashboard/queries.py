@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from allauth.mfa.utils import is_mfa_enabled
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count
 from django.shortcuts import get_object_or_404
 
 from config.accounts.models import User
@@ -71,16 +71,14 @@ def inbox(user: User, *, group: str = "all", before: UUID | None = None) -> Inbo
     chosen = owned if group == "all" else owned.filter(state__in=GROUPS[group])
     if before is not None:
         chosen = chosen.filter(pk__lt=before)
-    at_work = StepRecord.objects.filter(run_id=OuterRef("run_id"), state=StepState.RUNNING)
-    latest = Run.objects.filter(pk=OuterRef("run_id"))
-    found = list(
-        chosen.annotate(
-            step=Subquery(at_work.values("step")[:1]),
-            problem=Subquery(latest.values("error_detail")[:1]),
-        ).order_by("-id")[: PAGE_SIZE + 1]
-    )
+    found = list(chosen.order_by("-id")[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     names = names_of(shown)
+    run_ids = [upload.run_id for upload in shown if upload.run_id]
+    at_work = StepRecord.objects.filter(run_id__in=run_ids, state=StepState.RUNNING)
+    steps = dict(at_work.values_list("run_id", "step"))
+    failed = Run.objects.owned_by(user).filter(pk__in=run_ids, state=RunState.FAILED)
+    problems = dict(failed.values_list("pk", "error_detail"))
     return Inbox(
         group=group,
         counts={
@@ -90,10 +88,11 @@ def inbox(user: User, *, group: str = "all", before: UUID | None = None) -> Inbo
             FileRow(
                 upload=upload,
                 name=printable(names[upload.pk]),
-                step=title_of(upload.step) if upload.step else "",
-                problem=upload.problem or "",
+                step=title_of(steps[run_id]) if run_id in steps else "",
+                problem=problems.get(run_id, "") if run_id else "",
             )
             for upload in shown
+            for run_id in [upload.run_id]
         ],
         is_first=before is None,
         next_before=shown[-1].pk if len(found) > PAGE_SIZE else None,

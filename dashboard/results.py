@@ -13,6 +13,9 @@ from uploads.reading import open_blob
 EXCERPT_BYTES = 4096
 MAX_EXCERPTS = 2  # each costs a look into storage
 
+# What every file has comes after what only this one has.
+LAST = frozenset({"media_type", "checksum"})
+
 # Steps with a template of their own. Any other is shown as plain facts.
 TEMPLATES = frozenset({"checksum", "media_type", "lines", "csv_profile", "pdf_text", "thumbnail"})
 
@@ -69,10 +72,10 @@ def records_of(run: Run, trace: Sequence[StepView]) -> list[Record]:
 
 
 def results_of(records: Sequence[Record]) -> list[Result]:
-    """Return the results of the steps that had their effect, in the order of the pipeline."""
+    """Return the results of the steps that had their effect, the telling ones first."""
     left = MAX_EXCERPTS
     results = []
-    for record in records:
+    for record in sorted(records, key=lambda record: record.step in LAST):
         if record.view.record.state != StepState.SUCCEEDED:
             continue
         texts = [a for a in record.view.artifacts if _is_text(record.step, a)][:left]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 from uuid import UUID
 
 from django.contrib import messages
@@ -34,8 +34,7 @@ def page(view: View[P]) -> View[P]:
         except AppError as error:
             return error_response(request, error)
 
-    guarded: View[P] = never_cache(login_required(answer))
-    return guarded
+    return cast(View[P], never_cache(login_required(answer)))
 
 
 @page

@@ -20,12 +20,12 @@ class VersionInline(admin.TabularInline):
 
     model = PipelineVersion
     fields = ["number", "digest", "created_at", "definition"]
-    readonly_fields = fields
+    readonly_fields = ["number", "digest", "created_at", "definition"]
     extra = 0
     can_delete = False
     ordering = ["-number"]
 
-    def has_add_permission(self, request: HttpRequest, obj: Any) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
 
 
@@ -40,7 +40,7 @@ class PipelineAdmin(admin.ModelAdmin):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "active" and request.resolver_match:
-            pipeline_id = request.resolver_match.kwargs.get("object_id")
+            pipeline_id = request.resolver_match.kwargs["object_id"]
             kwargs["queryset"] = PipelineVersion.objects.filter(pipeline_id=pipeline_id)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 

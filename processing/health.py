@@ -1,20 +1,15 @@
-"""Does anybody work on the runs?"""
-
-from datetime import timedelta
-
-from django.conf import settings
-from django.utils import timezone
+"""What must work so that files are worked on."""
 
 from config.health import Health
-from processing.models import Worker
+from processing import queue
+from processing.sandbox import Sandbox
 
 
 def worker() -> Health:
     """Ask for a worker that shows life."""
-    return Health.OK if live_workers() else Health.FAILED
+    return Health.OK if queue.health().ready else Health.FAILED
 
 
-def live_workers() -> int:
-    """Count the workers that have shown life within the time that a claim holds."""
-    earliest = timezone.now() - timedelta(seconds=settings.PROCESSING["LEASE_S"])
-    return Worker.objects.filter(seen_at__gte=earliest).count()
+def sandbox() -> Health:
+    """Ask whether the kernel can lock in a step's process; what steps do without is a setting."""
+    return Health.OK if Sandbox.support().complete else Health.NOT_INSTALLED

@@ -5,7 +5,7 @@ import logging
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import cache
 
@@ -20,7 +20,7 @@ from processing.definitions import definition_of
 from processing.pipelines import StepUse
 from processing.queue import Claim, ClaimLost
 from processing.sandbox import Sandbox, Session
-from processing.steps.contract import StepFailed
+from processing.steps.contract import Output, StepFailed
 from processing.traces import Work
 from uploads.keys import upload_key
 from uploads.reading import open_content
@@ -91,7 +91,7 @@ def _run_steps(work: Work) -> bool:
 
 def _run_step(
     work: Work, session: Session, position: int, use: StepUse, results: traces.Outputs
-) -> traces.Output:
+) -> Output:
     with traces.recorded(work, position=position, step=use.name) as recording:
         recording.outcome = session.run(
             use.step,
@@ -134,6 +134,8 @@ def _renewed(claim: Claim) -> Iterator[None]:
 @cache
 def sandbox() -> Sandbox:
     """Return the sandbox of this process; its warm child starts with the first run."""
-    box = Sandbox(allow_unsandboxed=settings.PROCESSING["ALLOW_UNSANDBOXED"])
-    atexit.register(box.close)
-    return box
+    at_exit = ExitStack()
+    atexit.register(at_exit.close)
+    return at_exit.enter_context(
+        Sandbox(allow_unsandboxed=settings.PROCESSING["ALLOW_UNSANDBOXED"])
+    )

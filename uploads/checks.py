@@ -8,7 +8,6 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
-from config.refusing_upload_handler import RefusingUploadHandler
 from uploads.keys import key_ring
 
 
@@ -22,7 +21,7 @@ def check_key_ring(**_: Any) -> list[checks.CheckMessage]:
         return [
             checks.Error(
                 str(error),
-                hint="Set STRONGROOM_MASTER_KEYS_FILE to the file, or restore keys/ in the data folder.",
+                hint="Set STRONGROOM_MASTER_KEYS_FILE, or restore keys/ in the data folder.",
                 id="uploads.E001",
             )
         ]
@@ -38,21 +37,6 @@ def check_key_ring(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register
-def check_upload_handlers(**_: Any) -> list[checks.CheckMessage]:
-    """Refuse upload handlers that write plaintext to a disk."""
-    ours = f"{RefusingUploadHandler.__module__}.{RefusingUploadHandler.__qualname__}"
-    if [ours] == settings.FILE_UPLOAD_HANDLERS:
-        return []
-    return [
-        checks.Error(
-            "FILE_UPLOAD_HANDLERS names a handler that could write plaintext to a disk.",
-            hint=f"Leave it at ['{ours}'].",
-            id="uploads.E003",
-        )
-    ]
-
-
-@checks.register
 def check_blobs_are_not_served(**_: Any) -> list[checks.CheckMessage]:
     """Refuse to keep blobs or keys below a folder that is served."""
     served = Path(settings.STATIC_ROOT).resolve()
@@ -62,7 +46,7 @@ def check_blobs_are_not_served(**_: Any) -> list[checks.CheckMessage]:
                 checks.Error(
                     f"UPLOADS['{name}'] lies inside STATIC_ROOT, which everybody can fetch.",
                     hint="Move it out of there.",
-                    id="uploads.E004",
+                    id="uploads.E003",
                 )
             ]
     return []

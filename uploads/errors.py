@@ -1,5 +1,7 @@
 """Refusals: why a file is not accepted. Nothing is stored. Pure."""
 
+from typing import ClassVar
+
 from config.errors import AppError
 
 
@@ -9,7 +11,7 @@ class Refusal(AppError):
     code = "refused"
     status = 400
     detail = "The file is not accepted."
-    pointer = "/file"
+    pointer: ClassVar[str | None] = "/file"
 
 
 class FileMissing(Refusal):

@@ -10,23 +10,23 @@ from rest_framework import authentication
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.tokens import Token
 
 from config.accounts import tokens
 from config.accounts.errors import TokenInvalid
 from config.accounts.models import User
 
 
-class TokenAuthentication(JWTAuthentication):  # type: ignore[misc]
+class TokenAuthentication(JWTAuthentication):
     """Verify signature, expiry, audience and issuer, then family, session version and account."""
 
-    def authenticate(self, request: Request) -> tuple[User, Any] | None:
+    def authenticate(self, request: Request) -> Any:
         try:
-            result: tuple[User, Any] | None = super().authenticate(request)
+            return super().authenticate(request)
         except InvalidToken:
             raise TokenInvalid from None
-        return result
 
-    def get_user(self, validated_token: Any) -> User:
+    def get_user(self, validated_token: Token) -> Any:
         return tokens.user_of(validated_token.payload)
 
 
@@ -40,7 +40,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
             # upload into memory before anybody has judged it.
             plain._post = QueryDict()  # type: ignore[attr-defined]
             plain._files = MultiValueDict()  # type: ignore[attr-defined]
-        super().enforce_csrf(plain)
+        super().enforce_csrf(plain)  # type: ignore[arg-type]
 
 
 def authenticated_user(request: Any) -> User:
@@ -53,7 +53,8 @@ def authenticated_user(request: Any) -> User:
 
 def still_signed_in(request: Request) -> Callable[[], bool]:
     """Return a question to ask again while a long answer runs: may this caller still see it?"""
-    token, session = request.auth, request._request.session
+    token: Any = request.auth
+    session = request._request.session
 
     def by_token() -> bool:
         try:

@@ -75,8 +75,12 @@ class Body:
         self._pace = Pace(limits)
         self._pending: asyncio.Future[Message] | None = None
 
-    async def next(self, unless: "asyncio.Future[None] | None" = None) -> bytes:
-        """Return what arrives next; nothing at the end, or if `unless` is done before.
+    async def next(
+        self, *, unless: "asyncio.Future[None] | None" = None, within_s: float | None = None
+    ) -> bytes:
+        """Return what arrives next; nothing at the end.
+
+        Nothing, too, if `unless` is done before, or after `within_s` seconds: ask again.
 
         Raises:
             RequestTimeout: the client is too slow.
@@ -85,10 +89,15 @@ class Body:
         pending = self._waiting()
         awaited: set[asyncio.Future[Any]] = {pending} if unless is None else {pending, unless}
         patience_s = max(0.0, self._pace.patience_s(time.monotonic()))
-        await asyncio.wait(awaited, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        brief = within_s is not None and within_s < patience_s
+        await asyncio.wait(
+            awaited,
+            timeout=within_s if brief else patience_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
         if pending.done():
             return self._arrived(pending.result())
-        if unless is not None and unless.done():
+        if brief or (unless is not None and unless.done()):
             return b""
         raise RequestTimeout
 

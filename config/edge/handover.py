@@ -30,7 +30,7 @@ from config.problems import problem_response
 from config.ranges import RangeSource
 
 SLOT = "strongroom.edge"  # where the environ carries the slot
-PIECE_BYTES = 256 * 1024  # one read of content
+PIECE_BYTES = 512 * 1024  # one read of content: fewer changes of thread than with less
 WRITE_BYTES = 1024 * 1024  # one write of a body
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,11 @@ from django.http import HttpResponse
 
 from config.edge.body import Body
 from config.edge.exchange import Exchange
-from config.edge.handover import WRITE_BYTES, Receiver
+from config.edge.handover import Receiver
 from config.edge.pools import Pools, submit
+
+COLLECT_BYTES = 256 * 1024  # a segment of a blob, and small against a change of thread
+COLLECT_S = 0.02
 
 logger = logging.getLogger(__name__)
 
@@ -51,26 +54,31 @@ class Delivery:
 
 
 async def pump(body: Body, delivery: Delivery) -> None:
-    """Write all of `body`.
+    """Write all of `body`, one piece at a time while the next one arrives.
 
-    While one piece is written, the following ones are collected up to one write's size. More
-    than that stays with the server, whose buffer then fills, and then the client has to wait.
+    A fast client's pieces come as large as the server's buffer and are written as they are; small
+    ones are collected until there is enough of them to be worth a change of thread, or nothing
+    more comes. What arrives meanwhile stays with the server; when its buffer is full, the client
+    has to wait.
     """
     writing: asyncio.Future[None] | None = None
     collected: list[bytes] = []
     while not body.ended or collected or writing is not None:
-        if writing is None and collected:
-            data = collected[0] if len(collected) == 1 else b"".join(collected)
-            collected = []
-            writing = delivery.write(data)
-        if not body.ended and sum(map(len, collected)) < WRITE_BYTES:
-            if data := await body.next(unless=writing):
+        data = b""
+        if not body.ended and sum(map(len, collected)) < COLLECT_BYTES:
+            pause_s = COLLECT_S if collected and writing is None else None
+            data = await body.next(unless=writing, within_s=pause_s)
+            if data:
                 collected.append(data)
         elif writing is not None:
             await asyncio.wait({writing})
         if writing is not None and writing.done():
             writing.result()
             writing = None
+        enough = body.ended or not data or sum(map(len, collected)) >= COLLECT_BYTES
+        if writing is None and collected and enough:
+            writing = delivery.write(b"".join(collected))
+            collected = []
 
 
 async def receive(

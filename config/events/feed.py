@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from uuid import UUID
 
 from django.db.models import Max
 from django.utils import timezone
@@ -21,7 +22,7 @@ class EventFeed:
     def after(self, cursor: int, limit: int, channel: str | None = None) -> list[Told]:
         events = Event.objects.filter(id__gt=cursor).order_by("id")
         if channel is not None:
-            events = events.filter(owner_id=channel)
+            events = events.filter(owner_id=UUID(channel))
         return [
             Told(event.pk, event.name, json.dumps(event.data), str(event.owner_id))
             for event in events[:limit]

@@ -6,9 +6,10 @@ from typing import Any
 import structlog
 from csp.constants import NONE, SELF
 
-from config.env import BASE_DIR, data_dir, env
+from config.env import PROJECT_DIR, data_dir, env
 from config.logs import shared_processors
 
+BASE_DIR = PROJECT_DIR
 DATA_DIR = data_dir()
 
 # --- Django ---------------------------------------------------------------------------------
@@ -200,7 +201,10 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PAGINATION_CLASS": "config.api.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "config.schema.Schema",
-    "DEFAULT_THROTTLE_CLASSES": ["config.throttles.UserThrottle", "config.throttles.AddressThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "config.throttles.UserThrottle",
+        "config.throttles.AddressThrottle",
+    ],
     "DEFAULT_THROTTLE_RATES": {
         # Requests in one minute: of a signed-in user, of an address without an account, and
         # tries of one address at a password.
@@ -228,7 +232,6 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "RunState": "processing.models.RunState",
         "StepState": "processing.models.StepState",
-        "UploadState": "uploads.models.UploadState",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -248,6 +251,17 @@ SIMPLE_JWT: dict[str, Any] = {
 }
 
 # --- Rooms ----------------------------------------------------------------------------------
+
+# Rooms above register with this one by dotted paths: what must work, what is counted, what a
+# start prepares.
+HEALTH_CHECKS: dict[str, str] = {
+    "storage": "uploads.health.storage",
+    "worker": "processing.health.worker",
+    "sandbox": "processing.health.sandbox",
+}
+METRICS: list[str] = ["uploads.metrics.collect", "processing.metrics.collect"]
+METRICS_TOKEN: str = env.str("STRONGROOM_METRICS_TOKEN", default="")
+ON_START: list[str] = ["processing.definitions.sync_builtin"]
 
 EDGE: dict[str, Any] = {
     # Threads that run Django; a request that waits longer for one than QUEUE_S gets a 503.

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def address_from(environ: Mapping[str, str]) -> Address:
         CannotStart
     """
     text = environ.get("STRONGROOM_PORT", str(DEFAULT_PORT))
-    port = int(text) if text.isascii() and text.isdigit() else 0
+    port = int(text) if re.fullmatch(r"[0-9]{1,5}", text) else 0
     if not 1 <= port <= 65535:
         raise CannotStart(
             f"STRONGROOM_PORT is {text!r}: set it to a number between 1 and 65535, for example "

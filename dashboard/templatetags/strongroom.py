@@ -92,8 +92,13 @@ def binary_size(size: float | None) -> str:
     while size >= 1024 and power < len(UNITS) - 1:
         size /= 1024
         power += 1
-    digits = 0 if power == 0 or size >= 100 else 1
-    return f"{size:.{digits}f} {UNITS[power]}"
+    return f"{round(size, 0 if size >= 100 else 1):g} {UNITS[power]}"
+
+
+@register.filter
+def count(number: float | None) -> str:
+    """Write how many, in groups of three digits."""
+    return NOTHING if number is None else f"{number:,}"
 
 
 @register.filter
@@ -102,7 +107,7 @@ def duration(milliseconds: float | None) -> str:
     if milliseconds is None:
         return NOTHING
     if milliseconds < 1000:
-        return f"{milliseconds:.0f} ms" if milliseconds >= 1 else "<1 ms"
+        return f"{milliseconds:.0f} ms" if milliseconds >= 1 or milliseconds <= 0 else "<1 ms"
     seconds = milliseconds / 1000
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"

@@ -13,9 +13,7 @@ from processing.traces import StepView
 class RunSerializer(serializers.ModelSerializer[Run]):
     """One run. `attempt` counts claims; `duration_ms` is from start to end."""
 
-    pipeline = serializers.SlugRelatedField(
-        source="version.pipeline", slug_field="name", read_only=True
-    )
+    pipeline = serializers.CharField(source="version.pipeline.name", read_only=True)
     version = serializers.IntegerField(source="version.number", read_only=True)
     upload = serializers.UUIDField(source="upload_id", read_only=True)
     duration_ms = serializers.SerializerMethodField()
@@ -139,4 +137,4 @@ class StatsSerializer(serializers.Serializer[Any]):
     ended_last_day = serializers.IntegerField()
     failed_last_day = serializers.IntegerField()
     steps = StepStatsSerializer(many=True)
-    errors = RunErrorSerializer(many=True)
+    errors = RunErrorSerializer(many=True)  # type: ignore[assignment]

@@ -51,6 +51,7 @@ class RunFilter(filters.FilterSet):
 class RunsView(generics.ListAPIView[Run]):
     """All runs of the caller."""
 
+    queryset = Run.objects.none()  # names the model to the OpenAPI document
     serializer_class = RunSerializer
     filterset_class = RunFilter
 
@@ -111,7 +112,8 @@ class RunTraceView(APIView):
     def get(self, request: Request, pk: UUID) -> Response:
         """Return the step records in order, attempts included."""
         run = get_object_or_404(runs_of(request), pk=pk)
-        return Response(StepRecordSerializer(trace_of(run), many=True).data)
+        trace = StepRecordSerializer(trace_of(run), many=True)  # type: ignore[arg-type]
+        return Response(trace.data)
 
 
 class ArtifactContentView(APIView):

@@ -7,127 +7,253 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('uploads', '0001_initial'),
+        ("uploads", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Pipeline',
+            name="Pipeline",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.SlugField(unique=True)),
-                ('title', models.CharField(max_length=100)),
-                ('enabled', models.BooleanField(default=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.SlugField(unique=True)),
+                ("title", models.CharField(max_length=100)),
+                ("enabled", models.BooleanField(default=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('name', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('seen_at', models.DateTimeField()),
+                ("name", models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ("seen_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='PipelineVersion',
+            name="PipelineVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('definition', models.JSONField()),
-                ('digest', models.CharField(max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('pipeline', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='processing.pipeline')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("definition", models.JSONField()),
+                ("digest", models.CharField(max_length=64)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "pipeline",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="versions",
+                        to="processing.pipeline",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='active',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='processing.pipelineversion'),
+            model_name="pipeline",
+            name="active",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="processing.pipelineversion",
+            ),
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.UUIDField(default=config.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=10)),
-                ('attempt', models.PositiveSmallIntegerField(default=0)),
-                ('fence', models.PositiveIntegerField(default=0)),
-                ('from_step', models.CharField(blank=True, max_length=64)),
-                ('due_at', models.DateTimeField(help_text='Not to be claimed before.')),
-                ('lease_expires_at', models.DateTimeField(null=True)),
-                ('worker', models.CharField(blank=True, max_length=100)),
-                ('error_code', models.CharField(blank=True, max_length=64)),
-                ('error_detail', models.CharField(blank=True, max_length=500)),
-                ('created_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('owner', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to=settings.AUTH_USER_MODEL)),
-                ('upload', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='uploads.upload')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='processing.pipelineversion')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("attempt", models.PositiveSmallIntegerField(default=0)),
+                ("fence", models.PositiveIntegerField(default=0)),
+                ("from_step", models.CharField(blank=True, max_length=64)),
+                ("due_at", models.DateTimeField(help_text="Not to be claimed before.")),
+                ("lease_expires_at", models.DateTimeField(null=True)),
+                ("worker", models.CharField(blank=True, max_length=100)),
+                ("error_code", models.CharField(blank=True, max_length=64)),
+                ("error_detail", models.CharField(blank=True, max_length=500)),
+                ("created_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "upload",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="runs",
+                        to="uploads.upload",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="processing.pipelineversion",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='StepRecord',
+            name="StepRecord",
             fields=[
-                ('id', models.UUIDField(default=config.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('position', models.PositiveSmallIntegerField()),
-                ('step', models.CharField(max_length=64)),
-                ('attempt', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('skipped', 'Skipped'), ('abandoned', 'Abandoned')], max_length=10)),
-                ('started_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('duration_ms', models.FloatField(null=True)),
-                ('cpu_ms', models.FloatField(null=True)),
-                ('max_rss_bytes', models.PositiveBigIntegerField(null=True)),
-                ('bytes_in', models.PositiveBigIntegerField(null=True)),
-                ('bytes_out', models.PositiveBigIntegerField(null=True)),
-                ('error_code', models.CharField(blank=True, max_length=64)),
-                ('error_detail', models.CharField(blank=True, max_length=500)),
-                ('caused_by', models.CharField(blank=True, help_text='The step or run to which this record is owed.', max_length=64)),
-                ('sealed_output', models.BinaryField(null=True)),
-                ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='records', to='processing.run')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField()),
+                ("step", models.CharField(max_length=64)),
+                ("attempt", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("skipped", "Skipped"),
+                            ("abandoned", "Abandoned"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("duration_ms", models.FloatField(null=True)),
+                ("cpu_ms", models.FloatField(null=True)),
+                ("max_rss_bytes", models.PositiveBigIntegerField(null=True)),
+                ("bytes_in", models.PositiveBigIntegerField(null=True)),
+                ("bytes_out", models.PositiveBigIntegerField(null=True)),
+                ("error_code", models.CharField(blank=True, max_length=64)),
+                ("error_detail", models.CharField(blank=True, max_length=500)),
+                (
+                    "caused_by",
+                    models.CharField(
+                        blank=True,
+                        help_text="The step or run to which this record is owed.",
+                        max_length=64,
+                    ),
+                ),
+                ("sealed_output", models.BinaryField(null=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="records",
+                        to="processing.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['position', 'attempt'],
+                "ordering": ["position", "attempt"],
             },
         ),
         migrations.CreateModel(
-            name='Artifact',
+            name="Artifact",
             fields=[
-                ('id', models.UUIDField(default=config.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100)),
-                ('media_type', models.CharField(max_length=127)),
-                ('size', models.PositiveBigIntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('blob', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='uploads.blob')),
-                ('record', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='processing.steprecord')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("media_type", models.CharField(max_length=127)),
+                ("size", models.PositiveBigIntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                (
+                    "blob",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="artifacts",
+                        to="uploads.blob",
+                    ),
+                ),
+                (
+                    "record",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="artifacts",
+                        to="processing.steprecord",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='pipelineversion',
-            constraint=models.UniqueConstraint(fields=('pipeline', 'number'), name='version_has_one_number'),
+            model_name="pipelineversion",
+            constraint=models.UniqueConstraint(
+                fields=("pipeline", "number"), name="version_has_one_number"
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['owner', '-id'], name='run_of_owner'),
+            model_name="run",
+            index=models.Index(fields=["owner", "-id"], name="run_of_owner"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('state', 'queued')), fields=['due_at'], name='run_that_is_due'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("state", "queued")), fields=["due_at"], name="run_that_is_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('state', 'running')), fields=['lease_expires_at'], name='run_with_lease'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("state", "running")),
+                fields=["lease_expires_at"],
+                name="run_with_lease",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='steprecord',
-            constraint=models.UniqueConstraint(fields=('run', 'position', 'attempt'), name='step_has_one_record_per_attempt'),
+            model_name="steprecord",
+            constraint=models.UniqueConstraint(
+                fields=("run", "position", "attempt"), name="step_has_one_record_per_attempt"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='steprecord',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'succeeded')), fields=('run', 'position'), name='step_has_one_effect'),
+            model_name="steprecord",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "succeeded")),
+                fields=("run", "position"),
+                name="step_has_one_effect",
+            ),
         ),
     ]

@@ -20,7 +20,7 @@ from processing.queue.ledger import (
     renew,
     requeue_abandoned,
 )
-from processing.queue.stopping import stopping
+from processing.queue.stop import stopping
 
 __all__ = [
     "BellBroker",

@@ -20,17 +20,12 @@ from django.db import connection, transaction
 CHANNEL = "strongroom_bell"
 
 
-class Waiting(Protocol):
-    """Has a descriptor that becomes readable."""
-
-    def fileno(self) -> int: ...
-
-
 class Bell(Protocol):
     """One listener."""
 
-    def wait(self, timeout_s: float, *, unless: Waiting) -> bool:
-        """Return True as soon as it rings, False after the time or at `unless`."""
+    def wait(self, timeout_s: float, *, unless: int) -> bool:
+        """Return True as soon as it rings, False after the time, or when the descriptor
+        `unless` becomes readable."""
 
     def close(self) -> None: ...
 
@@ -61,7 +56,7 @@ class SocketBell:
         with _folder() as folder:
             self._socket.bind(_address(folder, self._path.name))
 
-    def wait(self, timeout_s: float, *, unless: Waiting) -> bool:
+    def wait(self, timeout_s: float, *, unless: int) -> bool:
         rung = self._socket in wait([self._socket, unless], timeout_s)
         with suppress(BlockingIOError):
             while rung:
@@ -94,7 +89,7 @@ class DatabaseBell:
         with self._connection.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
 
-    def wait(self, timeout_s: float, *, unless: Waiting) -> bool:
+    def wait(self, timeout_s: float, *, unless: int) -> bool:
         listening: Any = self._connection.connection
         rung = listening in wait([listening, unless], timeout_s)
         with self._connection.wrap_database_errors:

@@ -10,7 +10,7 @@ from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 
 from processing.queue import bell, messages
-from processing.queue.stopping import STOP
+from processing.queue.stop import STOP
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class BellBroker(ORM):  # type: ignore[misc]
     def _wait_for_messages(self) -> Sequence[UUID]:
         self._bell = self._bell or bell.listen()
         run_ids = self._take()
-        if not run_ids and self._bell.wait(POLL_S, unless=STOP):
+        if not run_ids and self._bell.wait(POLL_S, unless=STOP.fileno()):
             run_ids = self._take()
         return run_ids
 
@@ -68,9 +68,9 @@ class BellBroker(ORM):  # type: ignore[misc]
         self.get_connection().filter(pk__in=[pk for pk, _ in rows]).delete()
         run_ids: dict[UUID, None] = {}
         for pk, payload in rows:
-            try:
-                run_ids[messages.read(payload)] = None
-            except messages.Forged:
+            if run_id := messages.read(payload):
+                run_ids[run_id] = None
+            else:
                 logger.error("queue message refused", extra={"message": pk})
         return list(run_ids)
 

@@ -30,7 +30,7 @@ from django_q.conf import Conf
 from processing.queue import ledger
 from processing.queue.heartbeat import Watchdog, family_of
 from processing.queue.lockless import Flag, PacketQueue, Timer
-from processing.queue.stopping import STOP
+from processing.queue.stop import STOP
 from processing.sandbox.kernel import prctl
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Cluster(django_q.cluster.Cluster):  # type: ignore[misc]
         """Return when the cluster should stop, has died or hangs."""
         watchdog = Watchdog(family_of(self.sentinel.pid))
         while True:
-            wait([STOP, self.sentinel.sentinel], WATCH_S)
+            wait([STOP.fileno(), self.sentinel.sentinel], WATCH_S)
             if STOP.is_set():
                 return STOPPED
             if not self.sentinel.is_alive():

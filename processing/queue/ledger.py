@@ -66,9 +66,10 @@ def claims(worker: str) -> Iterator[Claim]:
 
     Owners take turns, in the order of their ids, so that nobody waits for all files of another.
     """
-    owner: UUID | None = NOBODY
+    owner = NOBODY
     missed = None  # an owner whose due runs are all just being taken by others
-    while (owner := _next_owner(owner)) and owner != missed:
+    while (following := _next_owner(owner)) and following != missed:
+        owner = following
         run = _take(Run.objects.filter(_due(), owner_id=owner), worker)
         if run:
             missed = None

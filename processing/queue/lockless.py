@@ -68,7 +68,7 @@ class Flag:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Return whether the flag was set within `timeout` seconds."""
-        return bool(wait([self], timeout))
+        return bool(wait([self._read_end], timeout))
 
 
 class Timer:

@@ -9,7 +9,7 @@ from uuid import UUID
 from processing.queue import ledger
 from processing.queue.heartbeat import Heart, name_of
 from processing.queue.ledger import Claim
-from processing.queue.stopping import stopping
+from processing.queue.stop import stopping
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ heart = Heart()
 
 def execute_run(run_id: str) -> None:
     """Execute a run, unless somebody has it, and then whatever else is due."""
-    _work(UUID(run_id))
+    _work(run_id)
 
 
 def tick() -> None:
@@ -30,14 +30,14 @@ def tick() -> None:
     _work(None)
 
 
-def _work(run_id: UUID | None) -> None:
+def _work(run_id: str | None) -> None:
     from processing import runner  # noqa: PLC0415 - it imports this package
 
     try:
         heart.beat()
         if run_id is None:
             ledger.requeue_abandoned()
-        claims = _claims(run_id)
+        claims = _claims(UUID(run_id) if run_id is not None else None)
         end = time.monotonic() + DRAIN_S
         while not stopping() and time.monotonic() < end and (claim := next(claims, None)):
             runner.execute(claim)

@@ -178,6 +178,8 @@ class ChildProcess:
 
     def close(self) -> None:
         """Let go of it: the zygote kills what is left of it and reaps it."""
+        with contextlib.suppress(OSError):  # a fork of the worker may hold a copy open
+            self._report.shutdown(socket.SHUT_WR)
         self._channel.close()
         self._report.close()
         for descriptor in (self._handle, self._status):

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from uploads.media_types import HEAD_BYTES, encoding_of
+from uploads.media_types import BYTE_ORDER_MARKS, HEAD_BYTES, encoding_of
 
 # Besides "auto". All of them decode piece by piece.
 ENCODINGS = (
@@ -32,12 +32,17 @@ codecs.register_error("strongroom.mark", _mark)
 
 
 def choose_encoding(content: BinaryIO, wanted: str) -> str:
-    """Return `wanted`, or for "auto" what the first bytes suggest; `content` is rewound."""
-    if wanted != "auto":
-        return wanted
-    encoding = encoding_of(content.read(HEAD_BYTES))
+    """Return `wanted`, or for "auto" what the first bytes suggest; `content` is rewound.
+
+    UTF-16 and UTF-32 without a byte order mark are read as little-endian: Python's own
+    decoders refuse them.
+    """
+    head = content.read(HEAD_BYTES)
     content.seek(0)
-    return encoding
+    if wanted in ("utf-16", "utf-32"):
+        marks = tuple(mark for mark, codec in BYTE_ORDER_MARKS if codec == wanted)
+        return wanted if head.startswith(marks) else f"{wanted}-le"
+    return encoding_of(head) if wanted == "auto" else wanted
 
 
 def decode(content: BinaryIO, encoding: str, *, block_bytes: int) -> Iterator[str]:

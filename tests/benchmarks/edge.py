@@ -51,13 +51,14 @@ def upload(server: Server, target: str, content: BinaryIO, size: int) -> None:
 def download(server: Server, target: str, size: int) -> None:
     """Read all of the answer into one buffer."""
     client = server.open("GET", target)
-    buffer, left = bytearray(MIB), size
-    while left > 0:
-        received = client.recv_into(buffer)
-        if not received:
-            raise RuntimeError("the answer is short")
-        left -= received
+    response = http.client.HTTPResponse(client)
+    response.begin()
+    buffer, total = bytearray(MIB), 0
+    while received := response.readinto(buffer):
+        total += received
     client.close()
+    if total != size:
+        raise RuntimeError("the answer is short")
 
 
 def pages_per_s(server: Server, clients: int = 4) -> float:

@@ -14,8 +14,9 @@ from django.urls import path
 from django.views import View
 
 from config.edge import receive_body, send_content
+from config.edge.handover import PIECE_BYTES
 
-PIECE = bytes(256 * 1024)
+PIECE = bytes(PIECE_BYTES)
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:

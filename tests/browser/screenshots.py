@@ -1,6 +1,6 @@
 """Photograph every page of a running Strongroom, on a phone and a desk, in light and dark.
 
-    python -m tests.browser.screenshots URL USERNAME PASSWORD FOLDER [NAME...]
+python -m tests.browser.screenshots URL USERNAME PASSWORD FOLDER [NAME...]
 """
 
 import sys
@@ -36,4 +36,5 @@ def photograph(url: str, username: str, password: str, folder: Path, only: list[
 
 
 if __name__ == "__main__":
-    photograph(*sys.argv[1:4], Path(sys.argv[4]), sys.argv[5:])
+    url, username, password, folder, *only = sys.argv[1:]
+    photograph(url, username, password, Path(folder), only)

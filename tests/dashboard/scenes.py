@@ -33,7 +33,9 @@ FAILURE = ("image_unreadable", "The image is damaged, or of no known kind.")
 def hand_in(owner: User, name: str, content: bytes, *, door: Door = Door.WEB) -> Upload:
     """Take a file in, which makes its first run."""
     offer = Offer(owner=owner, name=name, declared_type="", door=door)
-    return receive_upload(offer, io.BytesIO(content))
+    upload = receive_upload(offer, io.BytesIO(content))
+    upload.refresh_from_db()
+    return upload
 
 
 def play(upload: Upload, scenes: Mapping[str, Scene], *, state: RunState, attempt: int = 1) -> Run:
@@ -168,6 +170,13 @@ def csv_output() -> dict[str, Any]:
         "column_count": 2,
         "columns": [
             {"name": "price", **column, "min": 0.5, "max": 12.25, "mean": 4.333333333},
-            {"name": "note", **column, "type": "text", "formula_like": 1, "min": "=1+1", "max": "z"},
+            {
+                "name": "note",
+                **column,
+                "type": "text",
+                "formula_like": 1,
+                "min": "=1+1",
+                "max": "z",
+            },
         ],
     }

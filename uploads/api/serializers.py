@@ -1,6 +1,7 @@
 """How uploads look on the wire."""
 
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from django.urls import reverse
 from rest_framework import serializers
@@ -14,12 +15,14 @@ class UploadListSerializer(serializers.ListSerializer[Any]):
 
     def to_representation(self, data: Any) -> list[Any]:
         rows = list(data)
-        self.child.context["names"] = names_of(rows)
+        cast(UploadSerializer, self.child).names = names_of(rows)
         return super().to_representation(rows)
 
 
 class UploadSerializer(serializers.ModelSerializer[Upload]):
     """One upload. `size` in bytes, `sha256` in hex, both of the file as it came in."""
+
+    names: dict[UUID, str] | None = None
 
     name = serializers.SerializerMethodField()
     run = serializers.UUIDField(source="run_id", allow_null=True, read_only=True)
@@ -44,8 +47,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         read_only_fields = fields
 
     def get_name(self, upload: Upload) -> str:
-        names = self.context.get("names")
-        name = names[upload.pk] if names else name_of(upload)
+        name = self.names[upload.pk] if self.names else name_of(upload)
         # A name of a file system may hold bytes that are no text; JSON shows what it can.
         return name.encode("utf-8", "replace").decode()
 

@@ -67,6 +67,7 @@ class UploadsView(generics.ListAPIView[Upload]):
     """All uploads of the caller; the door for multipart."""
 
     receives = frozenset({"POST"})
+    queryset = Upload.objects.none()  # names the model to the OpenAPI document
     serializer_class = UploadSerializer
     filterset_class = UploadFilter
     parser_classes = [MultipartBody]

@@ -7,6 +7,6 @@ export function binarySize(bytes) {
     bytes /= 1024;
     power += 1;
   }
-  const digits = power === 0 || bytes >= 100 ? 0 : 1;
-  return `${bytes.toFixed(digits)} ${UNITS[power]}`;
+  const rounded = Number(bytes.toFixed(bytes >= 100 ? 0 : 1));
+  return `${rounded} ${UNITS[power]}`;
 }

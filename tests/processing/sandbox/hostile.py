@@ -372,46 +372,23 @@ def late_import(context: StepContext) -> Output:
     return {"value": colorsys.rgb_to_hls(0, 0, 0)[0]}
 
 
-RUNS: dict[Callable[[StepContext], Output], Limits] = {
-    attempt: LIMITS,
+LIMITED: dict[Callable[[StepContext], Output], Limits] = {
     spin: replace(LIMITS, cpu_s=1),
     spin_deaf: replace(QUICK, wall_s=1.5),
     sleep: QUICK,
-    allocate: LIMITS,
-    allocate_at_once: LIMITS,
     start_threads_without_end: replace(LIMITS, wall_s=2),
-    segfault: LIMITS,
-    abort: LIMITS,
-    real_time_signal: LIMITS,
-    leave: LIMITS,
-    call_of_32_bits: LIMITS,
-    long_output: LIMITS,
-    endless_output: LIMITS,
-    endless_artifact: LIMITS,
-    endless_artifacts: LIMITS,
     flood_of_reads: QUICK,
     forge: QUICK,
-    hang_up: LIMITS,
-    not_json: LIMITS,
-    not_an_object: LIMITS,
-    raise_with_content: LIMITS,
-    fail: LIMITS,
-    recurse: LIMITS,
-    leave_things_behind: LIMITS,
-    noop: LIMITS,
-    echo: LIMITS,
-    describe: LIMITS,
-    limits: LIMITS,
-    digest: LIMITS,
-    seek_about: LIMITS,
-    write_artifacts: LIMITS,
-    count_in_threads: LIMITS,
-    picture: LIMITS,
-    document: LIMITS,
-    late_import: LIMITS,
 }
+OTHERS: tuple[Callable[[StepContext], Output], ...] = (
+    attempt, allocate, allocate_at_once, segfault, abort, real_time_signal, leave,
+    call_of_32_bits, long_output, endless_output, endless_artifact, endless_artifacts,
+    hang_up, not_json, not_an_object, raise_with_content, fail, recurse, leave_things_behind,
+    noop, echo, describe, limits, digest, seek_about, write_artifacts, count_in_threads,
+    picture, document, late_import,
+)  # fmt: skip
 REGISTRY = {
-    run.__name__: Step(run.__name__, run, run.__name__, limits=limits)
-    for run, limits in RUNS.items()
+    run.__name__: Step(run.__name__, run, run.__name__, limits=LIMITED.get(run, LIMITS))
+    for run in (*LIMITED, *OTHERS)
 }
 get = REGISTRY.__getitem__

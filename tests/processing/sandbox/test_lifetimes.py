@@ -65,8 +65,8 @@ def test_a_worker_that_is_killed_takes_zygote_and_children_along(doing: str) -> 
         worker.kill()
         worker.wait()
     assert is_running(heir)  # and with it the worker's ends of the sockets
-    assert eventually(lambda: not is_running(zygote), within_s=0.4)
-    assert eventually(lambda: not is_running(child), within_s=0.4)
+    assert eventually(lambda: not is_running(zygote))
+    assert eventually(lambda: not is_running(child))
     os.kill(heir, signal.SIGKILL)
 
 
@@ -124,6 +124,18 @@ def test_fifty_sessions_leave_nothing_behind(sandbox: Sandbox) -> None:
     assert eventually(lambda: not zygote.children())
     after = here.num_fds(), zygote.num_fds(), len(here.children(recursive=True))
     assert after == before
+
+
+def test_a_child_ends_with_its_session_though_a_copy_of_its_sockets_is_open(
+    session: Session,
+) -> None:
+    child = pid_of("pid", session)
+    assert session._child is not None
+    copies = [os.dup(end.fileno()) for end in (session._child._channel, session._child._report)]
+    session.__exit__(None, None, None)
+    assert eventually(lambda: not is_running(child))
+    for copy in copies:
+        os.close(copy)
 
 
 def test_a_session_without_a_step_starts_no_child(sandbox: Sandbox) -> None:

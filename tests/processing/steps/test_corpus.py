@@ -68,7 +68,7 @@ def test_encrypted_pdfs_are_told_from_damaged_ones(corpus: Path) -> None:
     assert "pdf_encrypted" in answers.values()
 
 
-@pytest.mark.parametrize("folder", ["pillow-good", "pillow-hostile", "hostile/image", "smallest"])
+@pytest.mark.parametrize("folder", ["pillow-hostile", "hostile/image"])
 def test_every_image_of_the_corpus_gets_a_thumbnail_or_a_reason(
     corpus: Path, folder: str
 ) -> None:

@@ -1,0 +1,121 @@
+"""What is built is what is committed, and the pages need nothing that the policy forbids."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+import dashboard
+from config.problems import NotFound
+from dashboard.templatetags import strongroom
+from processing.models import RunState
+from tests.dashboard.conftest import Visit
+from tests.dashboard.scenes import checked, hand_in, play
+
+ROOM = Path(dashboard.__file__).parent
+FRONTEND = ROOM / "frontend"
+DIST = ROOM / "static" / "dashboard" / "dist"
+TEMPLATES = sorted((ROOM / "templates").rglob("*.html"))
+
+FORBIDDEN = (
+    ("a style attribute", re.compile(r"\sstyle\s*=", re.IGNORECASE)),
+    ("a style element", re.compile(r"<style", re.IGNORECASE)),
+    ("an event attribute", re.compile(r"\son[a-z]+\s*=", re.IGNORECASE)),
+    ("an inline script", re.compile(r"<script(?![^>]*(?:src=|application/json))", re.IGNORECASE)),
+    ("another origin", re.compile(r"(?:src|href)=[\"']?(?:https?:)?//", re.IGNORECASE)),
+)
+
+
+def test_the_bundle_is_built_from_the_sources_as_they_are() -> None:
+    names = ["build.mjs", "icons.json", "icons.svg", "package.json", "package-lock.json"]
+    for folder in ("scripts", "styles"):
+        names += [f"{folder}/{path.name}" for path in (FRONTEND / folder).iterdir()]
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        digest.update(name.encode() + b"\0" + (FRONTEND / name).read_bytes() + b"\0")
+    assert (DIST / "SOURCES").read_text().strip() == digest.hexdigest(), (
+        "Rebuild with `npm --prefix dashboard/frontend run build`."
+    )
+
+
+def test_the_lock_file_names_no_download() -> None:
+    assert '"resolved"' not in (FRONTEND / "package-lock.json").read_text()
+
+
+def test_every_icon_that_is_used_is_in_the_sprite() -> None:
+    sprite = set(re.findall(r'<symbol id="([^"]+)"', (DIST / "icons.svg").read_text()))
+    used = {name for _, name, _ in strongroom.STATES.values()}
+    used |= {name for _, name in strongroom.TYPE_ICONS} | set(strongroom.DOOR_ICONS.values())
+    for template in TEMPLATES:
+        used |= set(re.findall(r'{% icon "([^"]+)"', template.read_text()))
+    assert used - sprite == set()
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+@pytest.mark.parametrize(("what", "pattern"), FORBIDDEN, ids=[what for what, _ in FORBIDDEN])
+def test_no_template_needs_what_the_policy_forbids(
+    template: Path, what: str, pattern: re.Pattern[str]
+) -> None:
+    assert not pattern.search(template.read_text()), f"{template.name} has {what}."
+
+
+@pytest.mark.usefixtures("pipelines")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "home",
+        "stats",
+        "account",
+        "account_change_password",
+        "mfa_index",
+        "mfa_generate_recovery_codes",
+    ],
+)
+def test_every_page_has_a_language_a_title_one_heading_and_a_skip_link(
+    visit: Visit, owner: Any, name: str
+) -> None:
+    upload = hand_in(owner, "report.txt", b"some text\n")
+    play(upload, checked(upload), state=RunState.SUCCEEDED)
+    client = visit(owner)
+    text = client.get(reverse(name), follow=True).content.decode()
+    assert '<html lang="en"' in text
+    assert re.search(r"<title>[^<·]+· Strongroom</title>", text)
+    assert len(re.findall(r"<h1\b", text)) == 1
+
+
+@pytest.mark.parametrize("theme", ["system", "light", "dark"])
+def test_the_server_sets_the_colours_that_the_user_chose(
+    visit: Visit, owner: Any, theme: str
+) -> None:
+    client = visit(owner)
+    client.post(reverse("account-theme"), {"theme": theme})
+    assert f'<html lang="en" data-theme="{theme}">' in client.get("/account/").content.decode()
+
+
+def test_colours_that_do_not_exist_change_nothing(visit: Visit, owner: Any) -> None:
+    visit(owner).post(reverse("account-theme"), {"theme": "plaid"})
+    owner.refresh_from_db()
+    assert owner.theme == "system"
+
+
+def test_the_error_page_stands_alone() -> None:
+    page = render_to_string("error.html", {"error": NotFound(), "request_id": "r-1"})
+    assert NotFound.detail in page
+    assert "r-1" in page
+    assert NotFound.code in page
+
+
+def test_sign_in_offers_a_passkey_and_no_sign_up(visit: Visit) -> None:
+    text = visit(None).get(reverse("account_login")).content.decode()
+    assert "Sign in with a passkey" in text
+    assert "signup" not in text
+
+
+def test_the_page_of_live_updates_says_what_concerns_it(visit: Visit, owner: Any) -> None:
+    text = visit(owner).get(reverse("home")).content.decode()
+    assert 'data-scope="all"' in text
+    assert f'data-events="{reverse("api-events")}"' in text

@@ -1,0 +1,136 @@
+"""The list of files."""
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from dashboard import queries
+from processing.models import RunState, StepState
+from tests.dashboard.conftest import Visit
+from tests.dashboard.scenes import FAILURE, Scene, checked, hand_in, play
+from uploads.models import Upload
+
+pytestmark = pytest.mark.usefixtures("pipelines")
+
+STATES = (RunState.SUCCEEDED, RunState.FAILED, RunState.RUNNING, RunState.CANCELLED)
+
+
+def body(client: Any, **query: Any) -> str:
+    text: str = client.get(reverse("home"), query).content.decode()
+    return text
+
+
+@pytest.fixture
+def one_of_each(owner: Any) -> dict[str, Upload]:
+    uploads = {}
+    for state in STATES:
+        upload = hand_in(owner, f"{state}.txt", b"some text\n")
+        scenes = checked(upload)
+        if state == RunState.RUNNING:
+            scenes["lines"] = Scene(state=StepState.RUNNING)
+        play(upload, scenes, state=state)
+        uploads[str(state)] = upload
+    return uploads
+
+
+def test_an_empty_inbox_says_how_to_hand_in(visit: Visit, owner: Any) -> None:
+    text = body(visit(owner))
+    assert "Nothing is kept here yet" in text
+    assert "curl -H" in text
+    assert f'"username": "{owner.username}"' in text
+
+
+def test_a_row_tells_name_state_step_and_reason(
+    visit: Visit, owner: Any, one_of_each: dict[str, Upload]
+) -> None:
+    text = body(visit(owner))
+    for state, upload in one_of_each.items():
+        assert f"{state}.txt" in text
+        assert reverse("upload", args=[upload.pk]) in text
+    assert "Line routing" in text
+    assert FAILURE[1] in text
+
+
+@pytest.mark.parametrize(
+    ("show", "names"),
+    [
+        ("all", set(STATES)),
+        ("attention", {"failed"}),
+        ("progress", {"running"}),
+        ("done", {"succeeded", "cancelled"}),
+        ("nonsense", set(STATES)),
+    ],
+)
+def test_the_inbox_can_be_narrowed(
+    owner: Any, one_of_each: dict[str, Upload], show: str, names: set[str]
+) -> None:
+    inbox = queries.inbox(owner, group=show)
+    assert {row.name for row in inbox.rows} == {f"{name}.txt" for name in names}
+    assert inbox.counts == {"all": 4, "attention": 1, "progress": 1, "done": 2}
+
+
+def test_an_empty_group_is_not_an_empty_inbox(visit: Visit, owner: Any) -> None:
+    hand_in(owner, "waiting.txt", b"some text\n")
+    assert "Nothing needs your attention" in body(visit(owner), show="attention")
+
+
+def test_pages_follow_each_other_without_gap_or_overlap(
+    owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "PAGE_SIZE", 2)
+    for number in range(5):
+        hand_in(owner, f"{number}.txt", b"some text\n")
+    seen: list[str] = []
+    before = None
+    while True:
+        inbox = queries.inbox(owner, before=before)
+        seen += [row.name for row in inbox.rows]
+        if inbox.next_before is None:
+            break
+        before = inbox.next_before
+    assert seen == ["4.txt", "3.txt", "2.txt", "1.txt", "0.txt"]
+
+
+def test_a_broken_page_mark_shows_the_newest(visit: Visit, owner: Any) -> None:
+    hand_in(owner, "report.txt", b"some text\n")
+    assert "report.txt" in body(visit(owner), before="not-an-id")
+
+
+@pytest.mark.parametrize("files", [0, 1, 12])
+def test_the_inbox_costs_the_same_for_any_number_of_files(
+    visit: Visit, owner: Any, django_assert_max_num_queries: Any, files: int
+) -> None:
+    for number in range(files):
+        upload = hand_in(owner, f"{number}.txt", b"some text\n")
+        play(upload, checked(upload), state=STATES[number % len(STATES)])
+    client = visit(owner)
+    # Session, user, counts, rows, two for the keys of the names, steps, reasons, quota.
+    with django_assert_max_num_queries(9):
+        assert client.get(reverse("home")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("<img src=x onerror=alert(1)>", "&lt;img src=x onerror=alert(1)&gt;"),
+        ('"onload="x.txt', "&quot;onload=&quot;x.txt"),
+        ("{{ 7|add:7 }}.txt", "{{ 7|add:7 }}.txt"),
+        ("gnp.\N{RIGHT-TO-LEFT OVERRIDE}txt.exe", "gnp.\N{REPLACEMENT CHARACTER}txt.exe"),
+        ("zero\N{ZERO WIDTH SPACE}width", "zero\N{REPLACEMENT CHARACTER}width"),
+        ("lone \udc80 surrogate", "lone \N{REPLACEMENT CHARACTER} surrogate"),
+        ("مرحبا.txt", "مرحبا.txt"),
+    ],
+)
+def test_a_name_is_shown_and_does_nothing(visit: Visit, owner: Any, name: str, shown: str) -> None:
+    upload = hand_in(owner, name, b"some text\n")
+    client = visit(owner)
+    for path in (
+        reverse("home"),
+        reverse("upload", args=[upload.pk]),
+        reverse("upload-delete", args=[upload.pk]),
+        reverse("run", args=[upload.run_id]),
+    ):
+        text = client.get(path).content.decode()
+        assert f"<bdi>{shown}</bdi>" in text
+        assert shown == name or name not in text

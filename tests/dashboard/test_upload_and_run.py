@@ -1,0 +1,200 @@
+"""The page of a file and the page of a run, and what can be done there."""
+
+from typing import Any
+
+import pytest
+from django.contrib.messages import get_messages
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+
+from processing.models import Run, RunState, StepRecord, StepState
+from tests.dashboard.conftest import Visit
+from tests.dashboard.scenes import (
+    FAILURE,
+    Scene,
+    checked,
+    csv_output,
+    hand_in,
+    lines_output,
+    play,
+)
+from uploads.models import Upload
+
+pytestmark = pytest.mark.usefixtures("pipelines")
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0\x1f\x15\xc4\x89"
+PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
+
+KINDS = {
+    "thumbnail": (
+        "picture.png",
+        PNG,
+        Scene(
+            {"width": 4032, "height": 3024, "format": "PNG", "frames": 1,
+             "metadata_removed": ["exif", "gps"]},
+            [("thumbnail.webp", "image/webp", b"webp")],
+        ),
+        ["4032 \N{MULTIPLICATION SIGN} 3024", "exif, gps", '<img src="/api/v1/artifacts/'],
+    ),
+    "csv_profile": (
+        "prices.csv",
+        b"price;note\n1;a\n2;b\n3;c\n",
+        Scene(csv_output()),
+        ["price", "12.25", "4.33333", "1 like formulas", "=1"],
+    ),
+    "lines": (
+        "server.log",
+        b"hello\nworld\n",
+        Scene(lines_output(), [("lines.txt", "text/plain", b"HELLO\n")]),
+        ["warnings", "Tally report", "start → errors", "ERROR: &lt;b&gt;x&lt;/b&gt;", "lines.txt"],
+    ),
+    "pdf_text": (
+        "report.pdf",
+        PDF,
+        Scene(
+            {"pages": 12, "pages_read": 12, "characters": 32001, "complete": True,
+             "metadata": {"Title": "Harbour report"}},
+            [("text.txt", "text/plain", "Zwölf <i>Pages</i>".encode())],
+        ),
+        ["32,001", "Harbour report", "Zwölf &lt;i&gt;Pages&lt;/i&gt;", "text.txt"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("step", KINDS)
+def test_every_kind_of_result_is_shown(visit: Visit, owner: Any, step: str) -> None:
+    name, content, scene, expected = KINDS[step]
+    upload = hand_in(owner, name, content)
+    play(upload, {**checked(upload), step: scene}, state=RunState.SUCCEEDED)
+    text = visit(owner).get(reverse("upload", args=[upload.pk])).content.decode()
+    for part in [*expected, upload.sha256, upload.media_type]:
+        assert part in text
+    for artifact_name, _, _ in scene.artifacts:
+        assert f'download="{artifact_name}"' in text
+
+
+def test_results_of_an_unknown_step_are_plain_facts(
+    visit: Visit, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.results.TEMPLATES", frozenset())
+    upload = hand_in(owner, "any.txt", b"some text\n")
+    play(upload, checked(upload), state=RunState.SUCCEEDED)
+    text = visit(owner).get(reverse("upload", args=[upload.pk])).content.decode()
+    assert "<dt>sha256</dt>" in text
+
+
+def test_a_failed_step_says_why_on_both_pages(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "picture.png", PNG)
+    failed = Scene(state=StepState.FAILED, error=FAILURE)
+    run = play(upload, {**checked(upload), "thumbnail": failed}, state=RunState.FAILED)
+    client = visit(owner)
+    for path in (reverse("upload", args=[upload.pk]), reverse("run", args=[run.pk])):
+        text = client.get(path).content.decode()
+        assert FAILURE[0] in text
+        assert FAILURE[1] in text
+    record = StepRecord.objects.get(state=StepState.FAILED)
+    assert f'id="record-{record.pk}-failed" open>' in text
+
+
+@pytest.mark.parametrize("artifacts", [1, 5])
+def test_the_pages_cost_the_same_for_any_number_of_runs_and_records(
+    visit: Visit, owner: Any, django_assert_num_queries: Any, artifacts: int
+) -> None:
+    upload = hand_in(owner, "server.log", b"hello\nworld\n")
+    scene = Scene(lines_output(), [(f"{n}.txt", "text/plain", b"x") for n in range(artifacts)])
+    run = play(upload, {**checked(upload), "lines": scene}, state=RunState.SUCCEEDED)
+    client = visit(owner)
+    # Session, user, upload, runs, two for the key, records, artifacts, two for the name, pipelines.
+    with django_assert_num_queries(11):
+        client.get(reverse("upload", args=[upload.pk]))
+    # Session, user, run, two for the key, records, artifacts, two for the name, other runs.
+    with django_assert_num_queries(10):
+        client.get(reverse("run", args=[run.pk]))
+
+
+def test_running_again_makes_a_run_of_the_chosen_pipeline(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "server.log", b"hello\nworld\n")
+    play(upload, checked(upload), state=RunState.SUCCEEDED)
+    answer = visit(owner).post(reverse("upload-run", args=[upload.pk]), {"pipeline": "any"})
+    upload.refresh_from_db()
+    run = Run.objects.latest("id")
+    assert run.pk == upload.run_id
+    assert (run.version.pipeline.name, run.state) == ("any", "queued")
+    assert answer["Location"] == reverse("run", args=[run.pk])
+
+
+def test_running_again_from_a_step_keeps_what_came_before(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "server.log", b"hello\nworld\n")
+    play(upload, {**checked(upload), "lines": Scene(lines_output())}, state=RunState.SUCCEEDED)
+    answer = visit(owner).post(
+        reverse("upload-run", args=[upload.pk]), {"pipeline": "text", "from_step": "lines"}
+    )
+    text = visit(owner).get(answer["Location"]).content.decode()
+    assert text.count("from an earlier run") == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ({"pipeline": "nonsense"}, "There is no pipeline with this name."),
+        ({"pipeline": "text", "from_step": "nonsense"}, "The pipeline has no such step"),
+    ],
+)
+def test_a_run_that_cannot_start_is_explained(
+    visit: Visit, owner: Any, form: dict[str, str], reason: str
+) -> None:
+    upload = hand_in(owner, "server.log", b"hello\nworld\n")
+    play(upload, checked(upload), state=RunState.SUCCEEDED)
+    answer = visit(owner).post(reverse("upload-run", args=[upload.pk]), form, follow=True)
+    assert reason in answer.content.decode()
+    assert Run.objects.count() == 1
+
+
+def test_deleting_asks_first_and_leaves_no_name_in_the_session(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "very-secret-name.txt", b"some text\n")
+    play(upload, checked(upload), state=RunState.SUCCEEDED)
+    client = visit(owner)
+    path = reverse("upload-delete", args=[upload.pk])
+    assert "very-secret-name.txt" in client.get(path).content.decode()
+    assert Upload.objects.filter(pk=upload.pk).exists()
+    answer = client.post(path)
+    assert answer["Location"] == reverse("home")
+    assert not Upload.objects.filter(pk=upload.pk).exists()
+    told = " ".join(str(m) for m in get_messages(answer.wsgi_request))
+    kept = "".join(str(s.get_decoded()) for s in Session.objects.all()) + str(client.cookies)
+    assert "deleted" in told
+    assert "very-secret-name" not in told + kept
+
+
+def test_a_queued_run_is_cancelled_and_then_retried(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "waiting.txt", b"some text\n")
+    client = visit(owner)
+    page = reverse("run", args=[upload.run_id])
+    assert "Cancel run" in client.get(page).content.decode()
+    client.post(reverse("run-cancel", args=[upload.run_id]))
+    assert Run.objects.get().state == RunState.CANCELLED
+    text = client.get(page).content.decode()
+    assert "Retry" in text
+    assert "Cancel run" not in text
+    client.post(reverse("run-retry", args=[upload.run_id]))
+    assert Run.objects.get().state == RunState.QUEUED
+
+
+def test_what_has_ended_cannot_be_cancelled_and_says_so(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "done.txt", b"some text\n")
+    run = play(upload, checked(upload), state=RunState.SUCCEEDED)
+    answer = visit(owner).post(reverse("run-cancel", args=[run.pk]), follow=True)
+    assert "has ended" in answer.content.decode()
+    assert Run.objects.get().state == RunState.SUCCEEDED
+
+
+def test_damage_is_an_error_page_not_a_wrong_result(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "server.log", b"hello\nworld\n")
+    play(upload, checked(upload), state=RunState.SUCCEEDED)
+    record = StepRecord.objects.get(step="checksum")
+    sealed = bytearray(bytes(record.sealed_output or b""))
+    sealed[-1] ^= 1
+    StepRecord.objects.filter(pk=record.pk).update(sealed_output=bytes(sealed))
+    answer = visit(owner).get(reverse("upload", args=[upload.pk]))
+    assert answer.status_code == 500
+    assert "blob_damaged" in answer.content.decode()
