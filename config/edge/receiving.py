@@ -22,31 +22,40 @@ class Delivery:
     """The calls of one receiver: never two at once, and one finish or one abort at the end."""
 
     def __init__(self, receiver: Receiver, pools: Pools, request_id: str) -> None:
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._receiver = receiver
         self._pools = pools
         self._request_id = request_id
-        self._running: asyncio.Future[None] | asyncio.Future[HttpResponse] | None = None
+        self._writing: asyncio.Future[None] | None = None
         self._finishing: asyncio.Future[HttpResponse] | None = None
 
-    def write(self, data: bytes) -> "asyncio.Future[None]":
-        """Begin to write `data`."""
-        writing = submit(self._pools.bytes, self._request_id, self._receiver.write, data)
-        self._running = writing
-        return writing
+    async def write(self, data: bytes) -> None:
+        """Begin to write `data`, after the write before it."""
+        await self.written()
+        self._writing = submit(self._pools.bytes, self._request_id, self._receiver.write, data)
+        self._writing.add_done_callback(self._note)
+
+    def _note(self, writing: "asyncio.Future[None]") -> None:
+        if writing.exception() is not None and not self.failed.done():
+            self.failed.set_result(None)
+
+    async def written(self) -> None:
+        """Return when nothing is being written. What a write raised is raised here."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
 
     async def finish(self) -> HttpResponse:
         """Return the receiver's answer."""
-        finishing = submit(self._pools.pages, self._request_id, self._receiver.finish)
-        self._running = self._finishing = finishing
-        return await asyncio.shield(finishing)
+        self._finishing = submit(self._pools.pages, self._request_id, self._receiver.finish)
+        return await asyncio.shield(self._finishing)
 
     async def settle(self) -> None:
         """Wait for what runs; then abort, unless the receiver has finished."""
-        if self._running is not None:
-            await asyncio.wait({self._running})
-            failed = self._running.exception() is not None
-            if self._running is self._finishing and not failed:
-                return
+        running = {job for job in (self._writing, self._finishing) if job is not None}
+        if running:
+            await asyncio.wait(running)
+        if self._finishing is not None and self._finishing.exception() is None:
+            return
         try:
             await submit(self._pools.pages, self._request_id, self._receiver.abort)
         except Exception:
@@ -61,24 +70,20 @@ async def pump(body: Body, delivery: Delivery) -> None:
     more comes. What arrives meanwhile stays with the server; when its buffer is full, the client
     has to wait.
     """
-    writing: asyncio.Future[None] | None = None
     collected: list[bytes] = []
-    while not body.ended or collected or writing is not None:
+    while not body.ended or collected:
         data = b""
-        if not body.ended and sum(map(len, collected)) < COLLECT_BYTES:
-            pause_s = COLLECT_S if collected and writing is None else None
-            data = await body.next(unless=writing, within_s=pause_s)
-            if data:
-                collected.append(data)
-        elif writing is not None:
-            await asyncio.wait({writing})
-        if writing is not None and writing.done():
-            writing.result()
-            writing = None
+        if not body.ended:
+            pause_s = COLLECT_S if collected else None
+            data = await body.next(unless=delivery.failed, within_s=pause_s)
+            collected += [data] if data else []
+        if delivery.failed.done():
+            await delivery.written()
         enough = body.ended or not data or sum(map(len, collected)) >= COLLECT_BYTES
-        if writing is None and collected and enough:
-            writing = delivery.write(b"".join(collected))
+        if collected and enough:
+            await delivery.write(b"".join(collected))
             collected = []
+    await delivery.written()
 
 
 async def receive(

@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "config",
     "config.accounts",
     "config.events",
+    "django_q",  # before ours, which takes its pages out of the admin
     "uploads",
     "processing",
     "dashboard",
@@ -48,7 +49,6 @@ INSTALLED_APPS = [
     "csp",
     "django_filters",
     "django_htmx",
-    "django_q",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
@@ -181,6 +181,21 @@ STORAGES: dict[str, Any] = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
     },
+    # For blobs: which of them are used, UPLOADS["STORAGE"] says.
+    "local": {"BACKEND": "uploads.storage.local.LocalStore"},
+    "s3": {
+        "BACKEND": "uploads.storage.s3.S3Store",
+        "OPTIONS": {
+            "bucket": env.str("STRONGROOM_S3_BUCKET", default=""),
+            "prefix": env.str("STRONGROOM_S3_PREFIX", default=""),
+            "endpoint_url": env.str("STRONGROOM_S3_ENDPOINT", default="") or None,
+            "region": env.str("STRONGROOM_S3_REGION", default="us-east-1"),
+            # Without these two, boto3 looks where it always does.
+            "access_key": env.str("STRONGROOM_S3_ACCESS_KEY", default="") or None,
+            "secret_key": env.str("STRONGROOM_S3_SECRET_KEY", default="") or None,
+            "checksums": env.bool("STRONGROOM_S3_CHECKSUMS", default=True),
+        },
+    },
 }
 # Django's own handlers write plaintext to a disk. No view of ours reads request.FILES; whoever
 # tries meets this handler, which keeps what is small and refuses the rest.
@@ -276,6 +291,8 @@ EDGE: dict[str, Any] = {
 }
 
 UPLOADS: dict[str, Any] = {
+    # Names of entries in STORAGES: the first takes new blobs, all of them are read.
+    "STORAGE": env.list("STRONGROOM_STORAGE", default=["local"]),
     "BLOBS_DIR": DATA_DIR / "blobs",
     # The key ring: a file, or the same JSON in the environment.
     "MASTER_KEYS_FILE": DATA_DIR / "keys" / "master-keys.json",

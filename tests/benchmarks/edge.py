@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import BinaryIO
@@ -75,7 +76,7 @@ def pages_per_s(server: Server, clients: int = 4) -> float:
             counts[number] += 1
         client.close()
 
-    _in_parallel([lambda n=n: ask(n) for n in range(clients)])
+    _in_parallel([partial(ask, number) for number in range(clients)])
     return sum(counts) / SECONDS_OF_PAGES
 
 

@@ -23,6 +23,7 @@ def _fresh_site(settings: Any) -> None:
     settings.MIDDLEWARE = MIDDLEWARE
     settings.ALLOWED_HOSTS = ["*"]
     settings.STATIC_ROOT = None
+    settings.CSRF_COOKIE_NAME = "csrftoken"
     settings.EDGE = {}
     for record in (site.Recorder.journal, site.Recorder.sizes, site.Source.closed):
         record.clear()

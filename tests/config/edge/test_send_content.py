@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from config.edge.app import Edge
+from config.edge.handover import PIECE_BYTES
 from tests.config.edge.driver import Connection, Headers, fetch
 from tests.config.edge.site import CONTENT, ETAG, Source
 
@@ -79,7 +80,7 @@ def test_without_the_edge_the_answer_is_the_same(client: Client, row: Row) -> No
 
 def test_content_is_read_in_small_pieces(edge: Edge) -> None:
     asyncio.run(fetch(edge, "GET", "/content", [("Range", "bytes=5-600000")]))
-    assert max(Source.reads) == 256 * 1024
+    assert max(Source.reads) == PIECE_BYTES
     assert sum(Source.reads) == 600_000 - 5 + 1
 
 
@@ -99,7 +100,7 @@ def test_content_that_cannot_be_read_at_all_is_refused(edge: Edge) -> None:
     assert Source.closed == ["closed"]
 
 
-@pytest.mark.parametrize("how", ["breaks_at=700000", "ends_at=700000", "ends_at=262144"])
+@pytest.mark.parametrize("how", ["breaks_at=700000", "ends_at=700000", f"ends_at={PIECE_BYTES}"])
 def test_an_answer_that_breaks_in_the_middle_is_never_completed(
     edge: Edge, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:

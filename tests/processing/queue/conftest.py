@@ -1,13 +1,19 @@
 """Runs to work on, without the files behind them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.conf import settings as project
+from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.utils import timezone
+from django_q.models import OrmQ
 
-from processing.models import Pipeline, PipelineVersion, Run, RunState
+from processing.models import Pipeline, PipelineVersion, Run, RunState, Worker
+from processing.queue import submit
 from uploads.models import Door, Upload
 
 
@@ -15,6 +21,12 @@ from uploads.models import Door, Upload
 def _own_bell(tmp_path: Any, settings: Any) -> None:
     """Give each test a bell that nobody else hears."""
     settings.PROCESSING = {**settings.PROCESSING, "BELL": tmp_path / "run" / "bell"}
+
+
+@pytest.fixture
+def owner() -> Any:
+    """Return the owner, without asking for a transaction around the test."""
+    return get_user_model().objects.create_user("olive", password="a-long-pass-phrase")
 
 
 @pytest.fixture
@@ -58,5 +70,36 @@ def make_abandoned(make_run: Callable[..., Run]) -> Callable[..., Run]:
             "worker": "dead",
         }
         return make_run(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def shared_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Let a module commit what other processes see, without emptying every table each time."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture
+def rows(shared_database: None, settings: Any) -> Iterator[None]:
+    """Hear the bell of the started clusters; remove the rows of a test."""
+    bell = project.DATA_DIR / "run" / "bell"
+    settings.PROCESSING = {**settings.PROCESSING, "BELL": bell}
+    yield
+    for model in (OrmQ, Run, Upload, Worker, PipelineVersion, get_user_model()):
+        model.objects.all().delete()
+    Pipeline.objects.filter(name="nothing").delete()
+
+
+@pytest.fixture
+def queue_run(make_run: Callable[..., Run]) -> Callable[[], UUID]:
+    """Return a maker of runs with a queue entry."""
+
+    def make() -> UUID:
+        with transaction.atomic():
+            run = make_run()
+            submit(run.pk)
+        return run.pk
 
     return make

@@ -69,9 +69,12 @@ def test_the_settings_name_our_broker():
 @pytest.mark.django_db
 def test_a_forged_row_is_dropped_and_reported(payload, caplog, monkeypatch):
     monkeypatch.setattr(BellBroker, "_ticked_at", float("inf"))
+    monkeypatch.setattr("processing.queue.broker.POLL_S", 0)
     OrmQ.objects.create(key=Conf.CLUSTER_NAME, payload=payload)
+    broker = BellBroker()
     with caplog.at_level(logging.ERROR):
-        assert BellBroker().dequeue() == []
+        assert broker.dequeue() == []
+    broker._stop_listening()
     assert "queue message refused" in caplog.text
     assert not OrmQ.objects.exists()
 

@@ -69,9 +69,7 @@ def test_encrypted_pdfs_are_told_from_damaged_ones(corpus: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["pillow-hostile", "hostile/image"])
-def test_every_image_of_the_corpus_gets_a_thumbnail_or_a_reason(
-    corpus: Path, folder: str
-) -> None:
+def test_every_image_of_the_corpus_gets_a_thumbnail_or_a_reason(corpus: Path, folder: str) -> None:
     answers = isolated("thumbnail", those_of(corpus, folder))
     assert set(answers.values()) <= {"ok", "image_unreadable", "image_too_large"}
 

@@ -24,9 +24,11 @@ def columns(output: Output) -> dict[str, Any]:
     return {facts["name"]: facts for facts in found}
 
 
-def only_column(*cells: str, **settings: JSON) -> Any:
+def only_column(*cells: str, null_values: JSON = None) -> Any:
     rows = "".join(f"{cell},-\n" for cell in cells)
-    return columns(profiled(f"a,b\n{rows}", **settings))["a"]
+    settings = {} if null_values is None else {"null_values": null_values}
+    output = run(step, f"a,b\n{rows}".encode(), "text/csv", settings).output
+    return columns(output)["a"]
 
 
 def test_it_counts_rows_and_names_columns() -> None:

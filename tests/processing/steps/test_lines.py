@@ -58,8 +58,12 @@ def test_the_example_routes_tag_count_archive_and_format() -> None:
     ]
     assert result.text("warnings.txt") == "a warning: hot\n"
     assert result.output["routes"] == {
-        "start": 6, "errors": 3, "warnings": 1, "general": 2, "report": 6,
-    }  # fmt: skip
+        "start": 6,
+        "errors": 3,
+        "warnings": 1,
+        "general": 2,
+        "report": 6,
+    }
     assert result.output["lines"] == result.output["ended"] == 6
     assert result.output["errors"] == {"too_many_hops": 0}
     found = uses(result)
@@ -82,24 +86,29 @@ def test_the_example_routes_tag_count_archive_and_format() -> None:
         ("reverse", "abc", "cba"),
         ("snake_case", "HTTPServer v2Beta, über-Größe__x", "http_server_v2_beta_über_größe_x"),
         ("snake_case", "...", ""),
-        ({"use": "format", "template": "{{{number:03}}} {tag:>9}|{line:<4}|"}, "x", "{001}   general|x   |"),
+        (
+            {"use": "format", "template": "{{{number:03}}} {tag:>9}|{line:<4}|"},
+            "x",
+            "{001}   general|x   |",
+        ),
         ({"use": "format", "template": "no field"}, "x", "no field"),
         ("count", "same", "same"),
         ("tally", "same", "same"),
     ],
-)  # fmt: skip
+)
 def test_a_processor_changes_a_line(processor: JSON, line: str, expected: str) -> None:
     assert routed(line, through(processor)).text("lines.txt") == expected + "\n"
 
 
-@pytest.mark.parametrize("name", ["snakeCase", "SnakeCase", "snake_case", "SNAKE-case", " snake  case."])
+@pytest.mark.parametrize(
+    "name", ["snakeCase", "SnakeCase", "snake_case", "SNAKE-case", " snake  case."]
+)
 def test_snake_case_is_the_same_for_every_spelling(name: str) -> None:
     assert snake_case(name) == "snake_case"
 
 
 @given(st.lists(st.text(alphabet="aBerorERROR wan.ß_İ", max_size=20), max_size=20))
 def test_whole_words_are_found_in_any_case_and_nothing_else(lines: list[str]) -> None:
-
 
     words = ["error", "warn"]
     expected = [
@@ -109,7 +118,7 @@ def test_whole_words_are_found_in_any_case_and_nothing_else(lines: list[str]) ->
 
 
 def test_the_first_rule_that_finds_something_wins() -> None:
-    rules = [
+    rules: list[JSON] = [
         {"tag": "second", "pattern": r"^\d+ "},
         {"tag": "first", "words": ["Begin"]},
         {"tag": "third", "pattern": "(?i)end$"},
@@ -120,7 +129,7 @@ def test_the_first_rule_that_finds_something_wins() -> None:
 
 
 def test_a_pattern_looks_at_the_start_of_a_line_only() -> None:
-    rules = [{"tag": "seen", "pattern": "x"}]
+    rules: list[JSON] = [{"tag": "seen", "pattern": "x"}]
     result = routed(
         "." * 2047 + "x\n" + "." * 2048 + "x\n", through({"use": "tag", "rules": rules})
     )
@@ -157,10 +166,15 @@ def test_several_targets_get_a_copy_each() -> None:
 def test_a_line_may_come_back_until_it_has_what_it_needs() -> None:
     rules = [{"tag": "start", "pattern": "^.{1,9}$"}]
     routes = {
-        "start": {"through": [{"use": "format", "template": "{line}x"},
-                              {"use": "tag", "rules": rules, "otherwise": "done"}], "to": "@tag"},
+        "start": {
+            "through": [
+                {"use": "format", "template": "{line}x"},
+                {"use": "tag", "rules": rules, "otherwise": "done"},
+            ],
+            "to": "@tag",
+        },
         "done": {},
-    }  # fmt: skip
+    }
     result = routed("1234567\n123\n", routes)
     assert result.text("lines.txt") == "1234567xxx\n123xxxxxxx\n"
     assert result.output["routes"] == {"start": 10, "done": 2}
@@ -231,9 +245,18 @@ def test_the_sample_traces_a_line_of_every_path() -> None:
     traced: Any = run(step, content, "text/plain").output["traced"]
     paths = {seen["number"]: seen["path"] for seen in traced}
     assert paths[1001] == [
-        "start", "trim", "tag=errors", "errors", "upper", "count", "archive",
-        "report", "tally", "format", "end",
-    ]  # fmt: skip
+        "start",
+        "trim",
+        "tag=errors",
+        "errors",
+        "upper",
+        "count",
+        "archive",
+        "report",
+        "tally",
+        "format",
+        "end",
+    ]
     assert paths[2002][2] == "tag=warnings"
     assert paths[1][2] == "tag=general"
 

@@ -25,7 +25,11 @@ def start(*through: Any, to: Any = "end") -> dict[str, Any]:
         (start({"use": "archive", "file": "unrouted.txt"}), "routes.start.through[0]", "is taken"),
         (start("count", "count"), "routes.start.through[1]", "uses the name of a count 'start'"),
         (start("tally", "tally"), "routes.start.through[1]", "uses the name of a tally 'start'"),
-        (start({"use": "tag", "rules": [{"tag": "a"}]}), "routes.start.through[0].rules[0]", "either"),
+        (
+            start({"use": "tag", "rules": [{"tag": "a"}]}),
+            "routes.start.through[0].rules[0]",
+            "either",
+        ),
         (
             start({"use": "tag", "rules": [{"tag": "a", "words": ["a"], "pattern": "a"}]}),
             "routes.start.through[0].rules[0]",
@@ -36,22 +40,64 @@ def start(*through: Any, to: Any = "end") -> dict[str, Any]:
             "routes.start.through[0].rules[0].pattern",
             "is not a regular expression",
         ),
-        (start({"use": "tally", "pattern": "(a*)*"}), "routes.start.through[0].pattern", "repeats a group"),
-        (start({"use": "format", "template": "{"}), "routes.start.through[0].template", "not a template"),
-        (start({"use": "format", "template": "{x}"}), "routes.start.through[0].template", "only have the fields"),
-        (start({"use": "format", "template": "{}"}), "routes.start.through[0].template", "only have the fields"),
-        (start({"use": "format", "template": "{line.__class__}"}), "routes.start.through[0].template", "only have"),
-        (start({"use": "format", "template": "{line[0]}"}), "routes.start.through[0].template", "only have"),
-        (start({"use": "format", "template": "{line!r}"}), "routes.start.through[0].template", "only have"),
-        (start({"use": "format", "template": "{number:999999999}"}), "routes.start.through[0].template", "width"),
-        (start({"use": "format", "template": "{line:{number}}"}), "routes.start.through[0].template", "width"),
-        (start({"use": "format", "template": "{line:05}"}), "routes.start.through[0].template", "with zeros"),
-        (start(*[{"use": "tally", "name": f"t{at}"} for at in range(9)]), "routes", "more than 8 tallies"),
+        (
+            start({"use": "tally", "pattern": "(a*)*"}),
+            "routes.start.through[0].pattern",
+            "repeats a group",
+        ),
+        (
+            start({"use": "format", "template": "{"}),
+            "routes.start.through[0].template",
+            "not a template",
+        ),
+        (
+            start({"use": "format", "template": "{x}"}),
+            "routes.start.through[0].template",
+            "only have the fields",
+        ),
+        (
+            start({"use": "format", "template": "{}"}),
+            "routes.start.through[0].template",
+            "only have the fields",
+        ),
+        (
+            start({"use": "format", "template": "{line.__class__}"}),
+            "routes.start.through[0].template",
+            "only have",
+        ),
+        (
+            start({"use": "format", "template": "{line[0]}"}),
+            "routes.start.through[0].template",
+            "only have",
+        ),
+        (
+            start({"use": "format", "template": "{line!r}"}),
+            "routes.start.through[0].template",
+            "only have",
+        ),
+        (
+            start({"use": "format", "template": "{number:999999999}"}),
+            "routes.start.through[0].template",
+            "width",
+        ),
+        (
+            start({"use": "format", "template": "{line:{number}}"}),
+            "routes.start.through[0].template",
+            "width",
+        ),
+        (
+            start({"use": "format", "template": "{line:05}"}),
+            "routes.start.through[0].template",
+            "with zeros",
+        ),
+        (
+            start(*[{"use": "tally", "name": f"t{at}"} for at in range(9)]),
+            "routes",
+            "more than 8 tallies",
+        ),
     ],
-)  # fmt: skip
-def test_check_names_the_key_and_says_why(
-    wrong: dict[str, Any], key: str, sentence: str
-) -> None:
+)
+def test_check_names_the_key_and_says_why(wrong: dict[str, Any], key: str, sentence: str) -> None:
     mistakes = check(wrong)
     assert [where for where, _ in mistakes][:1] == [key]
     assert sentence in mistakes[0][1]
@@ -70,9 +116,16 @@ def test_check_finds_every_mistake_at_once() -> None:
         start(to=[]),
         start("count", "tally", "archive"),
         start({"use": "count", "name": "one"}, {"use": "count", "name": "two"}),
-        {"routes": {"start": {"through": ["tag"], "to": "@tag"}, "errors": {}, "warnings": {}, "general": {}}},
+        {
+            "routes": {
+                "start": {"through": ["tag"], "to": "@tag"},
+                "errors": {},
+                "warnings": {},
+                "general": {},
+            }
+        },
     ],
-)  # fmt: skip
+)
 def test_check_accepts(good: dict[str, Any]) -> None:
     assert check(good) == []
 

@@ -31,11 +31,14 @@ def pdf(*pages: str, title: str = "", trailer: str = "") -> bytes:
         offsets.append(len(body))
         body += f"{number} 0 obj\n{content}\nendobj\n".encode("latin-1")
     table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    return body + (
-        f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
-        f"trailer<</Size {len(objects) + 1}/Root 1 0 R/Info 3 0 R{trailer}>>\n"
-        f"startxref\n{len(body)}\n%%EOF\n"
-    ).encode()
+    return (
+        body
+        + (
+            f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+            f"trailer<</Size {len(objects) + 1}/Root 1 0 R/Info 3 0 R{trailer}>>\n"
+            f"startxref\n{len(body)}\n%%EOF\n"
+        ).encode()
+    )
 
 
 LOCKED = f"/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<{'41' * 32}>/U<{'42' * 32}>>>"
@@ -99,8 +102,11 @@ def test_reading_stops_when_there_is_too_much_text(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_page_that_cannot_be_loaded_is_counted_and_its_place_kept() -> None:
-    content = pdf("one", "two", "three").replace(b"6 0 R", b"9 9 R")
+    content = pdf("one", "two", "three").replace(
+        b"6 0 obj\n<</Type/Page/", b"6 0 obj\n<</Type/Font/"
+    )
     result = run(step, content)
+    assert result.output["complete"] is False
     assert result.output["unreadable_pages"] == 1
     assert result.output["first_unreadable_pages"] == [2]
     assert result.text("text.txt") == "one\n\f\n\fthree\n\f"

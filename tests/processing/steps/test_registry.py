@@ -35,7 +35,9 @@ def test_every_step_module_has_a_test_module(name: str) -> None:
 
 
 def test_every_step_has_its_heading_in_the_documentation() -> None:
-    headings = re.findall(r"^## `(\w+)`$", (ROOT / "docs/steps.md").read_text("utf-8"), re.M)
+    headings = re.findall(
+        r"^## `(\w+)`$", (ROOT / "docs/steps.md").read_text("utf-8"), re.MULTILINE
+    )
     assert sorted(headings) == sorted(NAMES)
 
 

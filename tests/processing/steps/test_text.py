@@ -16,7 +16,7 @@ def read(
     reader = LineReader(
         source, choose_encoding(source, encoding), max_chars=max_chars, block_bytes=block_bytes
     )
-    pairs = []
+    pairs: list[tuple[int, str]] = []
     for numbers, lines in reader.windows():
         assert lines
         pairs += zip(numbers, lines, strict=True)
@@ -63,7 +63,13 @@ def test_memory_for_one_endless_line_is_bounded() -> None:
 
 def test_undecodable_lines_are_counted_and_repaired() -> None:
     pairs, reader = read(b"good\nb\xffd\n\xef\xbf\xbd kept\n\xfe\xfe\nlast \xc3")
-    assert [line for _, line in pairs] == ["good", "b\ufffdd", "\ufffd kept", "\ufffd\ufffd", "last \ufffd"]  # fmt: skip
+    assert [line for _, line in pairs] == [
+        "good",
+        "b\ufffdd",
+        "\ufffd kept",
+        "\ufffd\ufffd",
+        "last \ufffd",
+    ]
     assert reader.undecodable == 3, "a replacement character in the file is not undecodable"
 
 

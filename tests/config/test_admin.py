@@ -1,0 +1,102 @@
+"""The admin: what it shows, what it cannot do, and that its door is not weaker."""
+
+import io
+from typing import Any
+
+import pytest
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.contrib import admin
+from django.urls import reverse
+
+from processing.models import Pipeline, Run
+from uploads.intake import Offer, receive_upload
+from uploads.models import Door, Quota, Upload
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pipelines")]
+
+NAME = "a-name-for-its-owner-only.txt"
+
+
+@pytest.fixture
+def upload(owner: Any) -> Upload:
+    offer = Offer(owner=owner, name=NAME, declared_type="text/plain", door=Door.API)
+    upload = receive_upload(offer, io.BytesIO(b"text\n"))
+    upload.refresh_from_db()
+    return upload
+
+
+def pages(upload: Upload) -> list[str]:
+    found = []
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        found.append(reverse(f"{name}_changelist"))
+        row = model._default_manager.first()
+        if row is not None:
+            found.append(reverse(f"{name}_change", args=[row.pk]))
+    return found
+
+
+def test_every_page_opens_for_an_administrator_and_shows_no_name(client, administrator, upload):
+    client.force_login(administrator)
+    Quota.objects.get_or_create(user=administrator)
+    for url in pages(upload):
+        response = client.get(url)
+        assert response.status_code == 200, url
+        assert NAME not in response.content.decode()
+
+
+def test_nobody_else_gets_in(client, owner, upload):
+    client.force_login(owner)
+    for url in [reverse("admin:index"), *pages(upload)]:
+        assert client.get(url).status_code in {302, 403}, url
+
+
+def test_its_sign_in_is_the_one_of_all_pages(client):
+    response = client.get(reverse("admin:login"), follow=True)
+    assert response.redirect_chain[0][0].startswith(reverse("account_login"))
+
+
+def test_a_password_alone_does_not_open_it_where_a_second_factor_is_set(client, administrator):
+    TOTP.activate(administrator, generate_totp_secret())
+    client.post(
+        reverse("account_login"),
+        {"login": administrator.username, "password": "a-long-pass-phrase"},
+    )
+    assert client.get(reverse("admin:index")).status_code == 302
+
+
+@pytest.mark.parametrize("model", ["uploads_upload", "processing_run"])
+def test_records_can_be_looked_at_and_not_changed(client, administrator, upload, model):
+    client.force_login(administrator)
+    row = upload.pk if model == "uploads_upload" else upload.run_id
+    assert client.get(reverse(f"admin:{model}_add")).status_code == 403
+    for page in ("change", "delete"):
+        url = reverse(f"admin:{model}_{page}", args=[row])
+        assert client.post(url, {"post": "yes", "state": "failed"}).status_code == 403
+    assert Upload.objects.get(pk=upload.pk).state == "queued"
+    assert Run.objects.filter(pk=upload.run_id).exists()
+
+
+def test_a_quota_can_be_set(client, administrator, owner):
+    client.force_login(administrator)
+    Quota.objects.create(user=owner)
+    url = reverse("admin:uploads_quota_change", args=[owner.pk])
+    client.post(url, {"user": owner.pk, "max_bytes": "5", "max_files": ""})
+    assert Quota.objects.get(user=owner).max_bytes == 5
+
+
+def test_a_pipeline_can_be_switched_off(client, administrator):
+    client.force_login(administrator)
+    pipeline = Pipeline.objects.get(name="any")
+    form = {
+        "title": "Any",
+        "active": pipeline.active_id,
+        "versions-TOTAL_FORMS": "0",
+        "versions-INITIAL_FORMS": "0",
+    }
+    client.post(reverse("admin:processing_pipeline_change", args=[pipeline.pk]), form)
+    assert not Pipeline.objects.get(name="any").enabled
+
+
+def test_the_queues_own_pages_are_gone():
+    assert not [m for m in admin.site._registry if m._meta.app_label == "django_q"]

@@ -1,0 +1,59 @@
+"""`manage.py work` with a stand-in for the work on a file.
+
+It behaves as `behaviour.json` in STANDIN_DIR says, read anew for each run, and writes a line into
+`log` for each thing that happens to a run.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import django
+from django.core.management import call_command
+
+FOLDER = Path(os.environ["STANDIN_DIR"])
+
+
+def note(what: str, claim: Any) -> None:
+    line = f"{what} {claim.run_id} {time.monotonic_ns()}\n"
+    descriptor = os.open(FOLDER / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, line.encode())
+    os.close(descriptor)
+
+
+def execute(claim: Any) -> None:
+    from django.utils import timezone
+
+    from processing import queue
+    from processing.models import RunState
+
+    note("began", claim)
+    behaviour = json.loads((FOLDER / "behaviour.json").read_text())
+    end = time.monotonic() + behaviour["sleep_s"]
+    while (left := end - time.monotonic()) > 0:
+        if queue.stopping() and not behaviour["is_deaf"]:
+            queue.release(claim, due_at=timezone.now(), counts=False)
+            note("released", claim)
+            return
+        time.sleep(min(0.1, left))
+        queue.renew(claim)
+    queue.finish(claim, RunState.SUCCEEDED)
+    note("finished", claim)
+
+
+def main() -> None:
+    django.setup()
+
+    from processing import runner
+    from processing.queue import cluster, heartbeat
+
+    runner.execute = execute
+    heartbeat.SILENCE_S = float(os.environ["STANDIN_SILENCE_S"])
+    cluster.WATCH_S = 0.5
+    call_command("work")
+
+
+if __name__ == "__main__":
+    main()

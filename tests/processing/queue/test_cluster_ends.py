@@ -1,0 +1,92 @@
+"""How a real cluster ends, and what it leaves behind: nothing."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from processing import queue
+from processing.models import Run
+from processing.queue.cluster import DIED, HUNG, STOPPED
+from tests.processing.queue.processes import (
+    RECOVERY_S,
+    ClusterProcess,
+    have_succeeded,
+    kill,
+    survivors,
+    until,
+)
+
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("rows")]
+
+
+@pytest.fixture
+def cluster(rows: None, tmp_path: Path) -> Iterator[ClusterProcess]:
+    cluster = ClusterProcess(tmp_path)
+    cluster.start()
+    yield cluster
+    cluster.end()
+
+
+def test_nothing_outlives_a_killed_sentinel(cluster):
+    everybody = cluster.children
+    kill(*cluster.named("queue-sentinel"))
+    assert survivors(everybody, 2) == []
+    assert cluster.process.wait(5) == DIED
+
+
+def test_nothing_outlives_a_killed_cluster_and_the_next_one_goes_on(cluster, queue_run):
+    cluster.behave(sleep_s=30)
+    run = queue_run()
+    until(lambda: cluster.count("began", run))
+    everybody = cluster.children
+    kill(cluster.process.pid)
+    assert survivors(everybody, 2) == []
+    cluster.process.wait()
+    cluster.behave()
+    cluster.start()
+    assert until(lambda: have_succeeded(run)) < RECOVERY_S
+    assert cluster.count("finished", run) == 1
+
+
+def test_ctrl_c_in_a_terminal_ends_an_idle_cluster(cluster):
+    everybody = cluster.children
+    cluster.signal(signal.SIGINT)
+    assert until(cluster.has_ended) < 5
+    assert cluster.process.wait() == STOPPED
+    assert survivors(everybody, 0.5) == []
+
+
+def test_a_worker_that_is_stopped_gives_its_run_back_without_an_attempt(cluster, queue_run):
+    cluster.behave(sleep_s=60)
+    runs = [queue_run() for _ in range(4)]
+    until(lambda: cluster.count("began", *runs) == 2)
+    cluster.signal(signal.SIGTERM)
+    assert until(cluster.has_ended) < 3
+    assert cluster.process.wait() == STOPPED
+    assert [(run.state, run.attempt) for run in Run.objects.all()] == [("queued", 0)] * 4
+    assert cluster.count("released", *runs) == 2
+
+
+def test_a_worker_that_does_not_stop_is_killed_in_time_and_its_run_given_back(cluster, queue_run):
+    cluster.behave(sleep_s=60, is_deaf=True)
+    run = queue_run()
+    until(lambda: cluster.count("began", run))
+    everybody = cluster.children
+    cluster.signal(signal.SIGTERM)
+    assert 2.5 < until(cluster.has_ended) < 4
+    assert cluster.process.wait() == STOPPED
+    assert survivors(everybody, 0.5) == []
+    assert [(run.state, run.attempt) for run in Run.objects.all()] == [("queued", 0)]
+
+
+def test_a_cluster_whose_workers_hang_ends_itself(cluster, queue_run):
+    until(lambda: queue.health().ready)
+    everybody = cluster.children
+    for pid in cluster.named("queue-worker"):
+        psutil.Process(pid).suspend()
+    queue_run()
+    assert cluster.process.wait(15) == HUNG
+    assert survivors(everybody, 2) == []
