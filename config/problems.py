@@ -70,7 +70,7 @@ class Problem:
         """Return the answer."""
         body: dict[str, Any] = {
             "type": f"urn:strongroom:problem:{self.code}",
-            "title": http.HTTPStatus(self.status).phrase,
+            "title": _title(self.status),
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
@@ -81,6 +81,13 @@ class Problem:
         return JsonResponse(
             body, status=self.status, headers=self.headers, content_type=CONTENT_TYPE
         )
+
+
+def _title(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:  # some protocols over HTTP have statuses of their own
+        return "Refused"
 
 
 def problem_response(error: AppError, request_id: str | None = None) -> HttpResponse:

@@ -1,7 +1,9 @@
 """How uploads go: keys first, then rows, then bytes."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 from uuid import UUID
 
 from django.db import transaction
@@ -11,11 +13,13 @@ from uploads import quota, signals
 from uploads.keys import destroy_upload_key
 from uploads.models import Blob, Upload
 from uploads.storage import StorageFailed, store
+from uploads.tus import sessions
 
 logger = logging.getLogger(__name__)
 
 # Whatever is younger may belong to an upload that is still arriving.
 GRACE_S = 24 * 60 * 60
+BATCH = 500  # blobs looked up at once
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Swept:
     doomed: int
     orphans: int
     partials: int
+    sessions: int
 
 
 def delete_upload(upload: Upload) -> None:
@@ -49,21 +54,29 @@ def delete_upload(upload: Upload) -> None:
 
 
 def sweep(*, grace_s: float = GRACE_S) -> Swept:
-    """Remove what crashes left: doomed blobs, blobs without a row, interrupted writes.
+    """Remove what was left: doomed blobs, blobs without a row, interrupted writes, old sessions.
 
     Nothing younger than `grace_s` is touched: its row may be about to be committed.
     """
     doomed = _remove_blobs(list(Blob.objects.filter(upload=None).values_list("pk", flat=True)))
     orphans = 0
-    for blob_id in store().ids(older_than_s=grace_s):
-        if not Blob.objects.filter(pk=blob_id).exists():
-            store().remove(blob_id)
-            orphans += 1
+    ids = store().ids(older_than_s=grace_s)
+    while batch := set(islice(ids, BATCH)):
+        known = Blob.objects.filter(pk__in=batch).values_list("pk", flat=True)
+        orphans += len(_remove_bytes(batch.difference(known)))
     partials = store().sweep_partials(older_than_s=grace_s)
-    return Swept(doomed=doomed, orphans=orphans, partials=partials)
+    expired = sessions.sweep(grace_s=grace_s)
+    return Swept(doomed=doomed, orphans=orphans, partials=partials, sessions=expired)
 
 
-def _remove_blobs(blob_ids: list[UUID]) -> int:
+def _remove_blobs(blob_ids: Collection[UUID]) -> int:
+    removed = _remove_bytes(blob_ids)
+    Blob.objects.filter(pk__in=removed, upload=None).delete()
+    return len(removed)
+
+
+def _remove_bytes(blob_ids: Collection[UUID]) -> list[UUID]:
+    """Remove what can be removed now, and return it; the rest waits for the next sweep."""
     removed = []
     for blob_id in blob_ids:
         try:
@@ -72,5 +85,4 @@ def _remove_blobs(blob_ids: list[UUID]) -> int:
             logger.warning("blob not removed yet", extra={"blob": str(blob_id)})
             continue
         removed.append(blob_id)
-    Blob.objects.filter(pk__in=removed, upload=None).delete()
-    return len(removed)
+    return removed

@@ -1,6 +1,7 @@
 """What must work so that files can be taken in."""
 
 import shutil
+from pathlib import Path
 from uuid import uuid4
 
 from django.conf import settings
@@ -25,8 +26,9 @@ def storage() -> Health:
 
 
 def disk() -> Health:
-    """Ask whether the storage has room left."""
-    free = shutil.disk_usage(settings.UPLOADS["BLOBS_DIR"]).free
+    """Ask whether there is room left for files and for the database."""
+    folders = [settings.DATA_DIR, Path(settings.UPLOADS["BLOBS_DIR"])]
+    free = min(shutil.disk_usage(folder).free for folder in folders if folder.exists())
     return Health.OK if free >= LEAST_FREE_BYTES else Health.FAILED
 
 

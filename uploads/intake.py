@@ -2,24 +2,27 @@
 
 Order of effects: bytes are counted, judged and encrypted while they arrive; the blob is durable;
 then one transaction makes the upload row, its key, its blob row and, through the signal, the run
-and its queue entry. A crash before the commit leaves an orphan blob, which `manage.py sweep`
+and its queue entry. A crash before the commit leaves an orphan blob, which `manage.py gc`
 removes; never a row without content. Nothing is acknowledged before the commit.
 """
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
-from uuid import uuid4
+from typing import Any, Protocol
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from config.accounts.models import User
 from config.ids import uuid7
+from config.ranges import RangeSource
 from uploads import quota, signals
-from uploads.encryption import BlobWriter, new_key
+from uploads.encryption import HEAD_BYTES as ENVELOPE_BYTES
+from uploads.encryption import BlobReader, BlobWriter, new_key
 from uploads.errors import DigestMismatch, EmptyFile, QuotaExceeded, Truncated
 from uploads.keys import add_upload_key
 from uploads.media_types import HEAD_BYTES, detect
@@ -57,6 +60,50 @@ class Offer:
     idempotency: str = ""
 
 
+@dataclass(frozen=True)
+class Identity:
+    """Under which ids and key a file is stored. Chosen before its first byte."""
+
+    upload_id: UUID = field(default_factory=uuid7)
+    blob_id: UUID = field(default_factory=uuid4)
+    key: bytes = field(default_factory=new_key, repr=False)
+    began_at: datetime = field(default_factory=timezone.now)
+
+
+@dataclass(frozen=True)
+class Halt:
+    """Where an arrival stands, for one that goes on later. Holds no plaintext.
+
+    `media_type` is empty until it is known.
+    """
+
+    size: int
+    media_type: str
+    checkpoint: bytes
+
+
+class RereadableSink(Sink, Protocol):
+    """A blob that is being written and can be read meanwhile."""
+
+    def source(self) -> RangeSource: ...
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """What was prepared for an arrival that may be interrupted.
+
+    `enter` is called in the transaction that makes the upload, in place of counting it and
+    keeping its key. `halt` is where an earlier arrival stopped, and `digest` the SHA-256 state
+    of what came until then; where that is lost, the commit reads the blob once more.
+    """
+
+    identity: Identity
+    sink: RereadableSink
+    enter: Callable[[Upload], None]
+    halt: Halt | None = None
+    digest: "hashlib._Hash | None" = None
+
+
 def receive_upload(offer: Offer, content: Readable) -> Upload:
     """Accept `content` and return its record.
 
@@ -73,67 +120,85 @@ def receive_upload(offer: Offer, content: Readable) -> Upload:
         raise
 
 
-def open_upload(offer: Offer) -> "Arrival":
-    """Judge what is known of a file before its first byte, and be ready for its bytes.
+def judge(offer: Offer) -> Policy:
+    """Refuse what can be refused before the first byte; return the rules for the rest.
 
     Raises:
         Refusal: nothing was stored.
     """
     rules = policy()
     check_name(offer.name)
-    left_bytes = quota.usage(offer.owner).left_bytes
     if offer.size is not None:
         check_size(offer.size, rules)
+    signals.upload_announced.send(Arrival, owner=offer.owner, pipeline=offer.pipeline)
+    return rules
+
+
+def open_upload(offer: Offer) -> "Arrival":
+    """Judge what is known of a file before its first byte, and be ready for its bytes.
+
+    Raises:
+        Refusal: nothing was stored.
+    """
+    rules = judge(offer)
+    left_bytes = quota.usage(offer.owner).left_bytes
     if (offer.size is not None and offer.size > left_bytes) or not left_bytes:
         raise QuotaExceeded
-    signals.upload_announced.send(Arrival, owner=offer.owner, pipeline=offer.pipeline)
     return Arrival(offer, rules, left_bytes)
 
 
-@dataclass
 class Arrival:
     """A file while it arrives. Ends in exactly one `commit` or `abort`.
 
-    Not for two threads at once.
+    One with `reserved` may `halt`, and another one goes on from there. Not for two threads at
+    once.
     """
 
-    offer: Offer
-    rules: Policy
-    left_bytes: int
-    began_at: datetime = field(default_factory=timezone.now)
-    size: int = 0
+    def __init__(
+        self, offer: Offer, rules: Policy, left_bytes: int, reserved: Reserved | None = None
+    ) -> None:
+        self.offer = offer
+        self.size = 0
+        self.digest: hashlib._Hash | None = hashlib.sha256()
+        self._rules = rules
+        self._left_bytes = left_bytes
+        self._reserved = reserved
+        self._identity = reserved.identity if reserved else Identity()
+        self._sink: Sink | None = reserved.sink if reserved else None
+        self._head = b""  # until the type is known
+        self._media_type = ""
+        if reserved is not None and reserved.halt is not None:
+            self._writer = self._go_on(reserved, reserved.halt)
+        else:
+            self._writer = BlobWriter(**self._keys())
 
-    def __post_init__(self) -> None:
-        self._upload_id = uuid7()
-        self._blob_id = uuid4()
-        self._key = new_key()
-        self._digest = hashlib.sha256()
-        self._head = bytearray()
-        self._media_type: str | None = None
-        self._sink: Sink | None = None
-        self._writer = BlobWriter(
-            upload_key=self._key,
-            upload_id=self._upload_id,
-            owner_id=self.offer.owner.pk,
-            blob_id=self._blob_id,
-        )
+    @property
+    def stored_bytes(self) -> int:
+        """Return how long the blob is so far."""
+        return self._writer.ciphertext_bytes
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes.
 
         Raises:
             Refusal: at the first byte too many, or as soon as the type is known and denied.
         """
-        self.size += len(data)
-        check_size(self.size, self.rules)
-        if self.size > self.left_bytes:
+        check_size(self.size + len(data), self._rules)
+        if self.size + len(data) > self._left_bytes:
             raise QuotaExceeded
-        if self._media_type is not None:
-            self._store(data)
-            return
-        self._head += data
-        if len(self._head) >= HEAD_BYTES:
-            self._judge_head()
+        self.size += len(data)
+        if not self._media_type:
+            self._head += data[: HEAD_BYTES - len(self._head)]
+            if len(self._head) == HEAD_BYTES:
+                self._judge_head()
+        if self.digest is not None:
+            self.digest.update(data)
+        if ciphertext := self._writer.update(data):
+            self._open_sink().write(ciphertext)
+
+    def halt(self) -> Halt:
+        """Return where the arrival stands. What the sink got must be durable before it counts."""
+        return Halt(self.size, self._media_type, self._writer.checkpoint())
 
     def commit(self, *, pipeline: str | None = None, sha256: bytes | None = None) -> Upload:
         """Make the file durable and return its record.
@@ -147,14 +212,16 @@ class Arrival:
             raise EmptyFile
         if self.offer.size is not None and self.size != self.offer.size:
             raise Truncated
-        if sha256 is not None and sha256 != self._digest_of_all():
-            raise DigestMismatch
-        media_type = self._judge_head() if self._media_type is None else self._media_type
+        if not self._media_type:
+            self._judge_head()
         sink = self._open_sink()
         sink.write(self._writer.finish())
+        digest = self._digest_of_all()
+        if sha256 is not None and sha256 != digest.digest():
+            raise DigestMismatch
         sink.commit()
         try:
-            return self._record(media_type, pipeline or self.offer.pipeline)
+            return self._record(digest.hexdigest(), pipeline or self.offer.pipeline)
         except IntegrityError:
             self._remove_blob()
             first = _first_with(self.offer)
@@ -170,55 +237,74 @@ class Arrival:
         if self._sink is not None:
             self._sink.abort()
 
-    def _judge_head(self) -> str:
-        media_type = detect(bytes(self._head))
-        check_media_type(media_type, self.rules)
-        self._media_type = media_type
-        head, self._head = bytes(self._head), bytearray()
-        self._store(head)
-        return media_type
+    def _keys(self) -> dict[str, Any]:
+        identity = self._identity
+        return {
+            "upload_key": identity.key,
+            "upload_id": identity.upload_id,
+            "owner_id": self.offer.owner.pk,
+            "blob_id": identity.blob_id,
+        }
 
-    def _store(self, data: bytes) -> None:
-        self._digest.update(data)
-        if ciphertext := self._writer.update(data):
-            self._open_sink().write(ciphertext)
+    def _go_on(self, reserved: Reserved, halt: Halt) -> BlobWriter:
+        envelope = reserved.sink.source().read_at(0, ENVELOPE_BYTES)
+        writer = BlobWriter.resume(envelope, halt.checkpoint, **self._keys())
+        self.size, self._media_type, self.digest = halt.size, halt.media_type, reserved.digest
+        if not self._media_type:
+            self._head = writer.pending  # a head is shorter than a segment
+        return writer
+
+    def _judge_head(self) -> None:
+        media_type = detect(self._head)
+        check_media_type(media_type, self._rules)
+        self._media_type, self._head = media_type, b""
 
     def _open_sink(self) -> Sink:
         if self._sink is None:
-            self._sink = store().create(self._blob_id)
+            self._sink = store().create(self._identity.blob_id)
         return self._sink
 
-    def _digest_of_all(self) -> bytes:
-        digest = self._digest.copy()
-        digest.update(self._head)
-        return digest.digest()
+    def _digest_of_all(self) -> "hashlib._Hash":
+        """Return the SHA-256 of the file; a finished blob is read where its state was lost."""
+        if self.digest is None:
+            assert self._reserved is not None  # noqa: S101 (only what is reserved goes on)
+            digest = hashlib.sha256()
+            for chunk in BlobReader(self._reserved.sink.source(), **self._keys()).chunks():
+                digest.update(chunk)
+            self.digest = digest
+        return self.digest
 
     @transaction.atomic
-    def _record(self, media_type: str, pipeline: str | None) -> Upload:
-        owner = self.offer.owner
-        quota.take(owner, self.size)
-        upload = Upload.objects.create(
-            pk=self._upload_id,
+    def _record(self, sha256: str, pipeline: str | None) -> Upload:
+        owner, identity = self.offer.owner, self._identity
+        enter = self._enter if self._reserved is None else self._reserved.enter
+        upload = Upload(
+            pk=identity.upload_id,
             owner=owner,
-            sealed_name=seal_name(self.offer.name, key=self._key, upload_id=self._upload_id),
+            sealed_name=seal_name(self.offer.name, key=identity.key, upload_id=identity.upload_id),
             size=self.size,
-            sha256=self._digest.hexdigest(),
-            media_type=media_type,
+            sha256=sha256,
+            media_type=self._media_type,
             declared_type=self.offer.declared_type[:127],
             door=self.offer.door,
             idempotency=self.offer.idempotency,
-            began_at=self.began_at,
+            began_at=identity.began_at,
             created_at=timezone.now(),
         )
-        add_upload_key(upload.pk, owner.pk, self._key)
-        Blob.objects.create(pk=self._blob_id, upload=upload, is_content=True, size=self.size)
+        enter(upload)
+        upload.save(force_insert=True)
+        Blob.objects.create(pk=identity.blob_id, upload=upload, is_content=True, size=self.size)
         signals.upload_stored.send(Arrival, upload=upload, pipeline=pipeline)
         logger.info("upload stored", extra={"upload": str(upload.pk), "bytes": upload.size})
         return upload
 
+    def _enter(self, upload: Upload) -> None:
+        quota.take(self.offer.owner, upload.size)
+        add_upload_key(upload.pk, upload.owner_id, self._identity.key)
+
     def _remove_blob(self) -> None:
         """Remove the bytes of an upload that got no row; what fails here, the sweep finds."""
-        store().remove(self._blob_id)
+        store().remove(self._identity.blob_id)
 
 
 def _first_with(offer: Offer) -> Upload | None:

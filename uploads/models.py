@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from config.accounts.models import User
 from config.ids import uuid7
@@ -125,6 +125,50 @@ class Blob(models.Model):
         ]
 
 
+class UploadSession(models.Model):
+    """One file that is still arriving, or has arrived a short while ago.
+
+    Whoever knows the token may write, so only its SHA-256 is kept. `offset` is durable. The row
+    holds what goes on after a restart: `checkpoint` is sealed, and so is `sealed_metadata`, the
+    client's own header.
+    """
+
+    id = models.CharField(primary_key=True, max_length=64, help_text="SHA-256 of the token.")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="upload_sessions"
+    )
+    session_version = models.BigIntegerField(help_text="Of the owner, when the session began.")
+    token_family: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
+    upload_id = models.UUIDField(unique=True, help_text="Of the upload that this becomes.")
+    blob_id = models.UUIDField(unique=True)
+    door = models.CharField(max_length=8, choices=Door)
+    sealed_metadata = models.BinaryField()
+    length = models.PositiveBigIntegerField()
+    offset = models.PositiveBigIntegerField(default=0)
+    media_type = models.CharField(max_length=127, blank=True)
+    checkpoint = models.BinaryField(default=b"")
+    fence = models.PositiveBigIntegerField(
+        default=0, help_text="Grows with every writer: what an earlier one writes is refused."
+    )
+    lease_expires_at = models.DateTimeField(null=True, help_text="Until then a writer holds it.")
+    began_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            # The last byte becomes durable with the upload itself, in one transaction.
+            models.CheckConstraint(
+                condition=Q(finished_at=None, offset__lt=F("length"))
+                | Q(finished_at__isnull=False, offset=F("length")),
+                name="upload_session_is_whole_when_finished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Session of {self.upload_id}"
+
+
 class Quota(models.Model):
     """What one user may hold, and holds. Empty limits are the deployment's."""
 
@@ -135,6 +179,8 @@ class Quota(models.Model):
     max_files = models.PositiveBigIntegerField(null=True, blank=True)
     used_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     used_files = models.PositiveBigIntegerField(default=0, editable=False)
+    reserved_bytes = models.PositiveBigIntegerField(default=0, editable=False)
+    reserved_files = models.PositiveBigIntegerField(default=0, editable=False)
 
     def __str__(self) -> str:
         return f"Quota of {self.user_id}"

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import F
+from django.db.models.expressions import CombinedExpression
 
 from config.accounts.models import User
 from uploads.errors import QuotaExceeded
@@ -13,17 +14,21 @@ from uploads.models import Quota
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes and number of uploads: held, and allowed."""
+    """Bytes and number of uploads: held, allowed, and promised to what is still arriving."""
 
     used_bytes: int
     used_files: int
     max_bytes: int
     max_files: int
+    reserved_bytes: int = 0
+    reserved_files: int = 0
 
     @property
     def left_bytes(self) -> int:
         """Return how many bytes may still come."""
-        return max(0, self.max_bytes - self.used_bytes) if self.used_files < self.max_files else 0
+        if self.used_files + self.reserved_files >= self.max_files:
+            return 0
+        return max(0, self.max_bytes - self.used_bytes - self.reserved_bytes)
 
 
 def usage(user: User) -> Usage:
@@ -38,15 +43,38 @@ def take(user: User, size: int) -> None:
     Raises:
         QuotaExceeded: it does not fit; nothing was counted.
     """
-    quota, _ = Quota.objects.get_or_create(user=user)
-    limits = _usage(quota)
-    taken = Quota.objects.filter(
-        pk=user.pk,
-        used_bytes__lte=limits.max_bytes - size,
-        used_files__lt=limits.max_files,
-    ).update(used_bytes=F("used_bytes") + size, used_files=F("used_files") + 1)
-    if not taken:
-        raise QuotaExceeded
+    _change(user, size, used_bytes=F("used_bytes") + size, used_files=F("used_files") + 1)
+
+
+def reserve(user: User, size: int) -> None:
+    """Promise `size` bytes to one upload that will arrive.
+
+    Raises:
+        QuotaExceeded: it does not fit; nothing was promised.
+    """
+    _change(
+        user,
+        size,
+        reserved_bytes=F("reserved_bytes") + size,
+        reserved_files=F("reserved_files") + 1,
+    )
+
+
+def release(owner_id: UUID, size: int) -> None:
+    """Take a promise back."""
+    Quota.objects.filter(pk=owner_id).update(
+        reserved_bytes=F("reserved_bytes") - size, reserved_files=F("reserved_files") - 1
+    )
+
+
+def settle(owner_id: UUID, size: int) -> None:
+    """Count the upload that a promise was for. Call it in the transaction that makes it."""
+    Quota.objects.filter(pk=owner_id).update(
+        reserved_bytes=F("reserved_bytes") - size,
+        reserved_files=F("reserved_files") - 1,
+        used_bytes=F("used_bytes") + size,
+        used_files=F("used_files") + 1,
+    )
 
 
 def give_back(owner_id: UUID, size: int) -> None:
@@ -56,12 +84,26 @@ def give_back(owner_id: UUID, size: int) -> None:
     )
 
 
+def _change(user: User, size: int, **counters: CombinedExpression) -> None:
+    quota, _ = Quota.objects.get_or_create(user=user)
+    limits = _usage(quota)
+    changed = Quota.objects.filter(
+        pk=user.pk,
+        used_bytes__lte=limits.max_bytes - size - F("reserved_bytes"),
+        used_files__lt=limits.max_files - F("reserved_files"),
+    ).update(**counters)
+    if not changed:
+        raise QuotaExceeded
+
+
 def _usage(quota: Quota) -> Usage:
     return Usage(
         used_bytes=quota.used_bytes,
         used_files=quota.used_files,
         max_bytes=_first(quota.max_bytes, settings.UPLOADS["QUOTA_BYTES"]),
         max_files=_first(quota.max_files, settings.UPLOADS["QUOTA_FILES"]),
+        reserved_bytes=quota.reserved_bytes,
+        reserved_files=quota.reserved_files,
     )
 
 

@@ -1,17 +1,22 @@
 """The only opener of plaintext."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from uploads.encryption import BlobReader
+from uploads.encryption import BlobReader, Damaged
 from uploads.keys import upload_key
 from uploads.models import Blob, Upload
 from uploads.storage import BlobMissing, Stored, store
+
+logger = logging.getLogger(__name__)
 
 
 class OpenBlob:
     """The plaintext of one blob, as a `RangeSource` that can be closed."""
 
-    def __init__(self, stored: Stored, reader: BlobReader) -> None:
+    def __init__(self, blob: Blob, stored: Stored, reader: BlobReader) -> None:
+        self._blob = blob
         self._stored = stored
         self._reader = reader
 
@@ -20,11 +25,13 @@ class OpenBlob:
         return self._reader.size
 
     def read_at(self, offset: int, length: int) -> bytes:
-        return self._reader.read_at(offset, length)
+        with _noticed(self._blob):
+            return self._reader.read_at(offset, length)
 
     def chunks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the plaintext from `start` to `end`, in bounded pieces."""
-        return self._reader.chunks(start, end)
+        with _noticed(self._blob):
+            yield from self._reader.chunks(start, end)
 
     def close(self) -> None:
         """Give the file back."""
@@ -48,20 +55,21 @@ def open_blob(blob: Blob) -> OpenBlob:
     upload = blob.upload
     if upload is None:
         raise BlobMissing
-    key = upload_key(upload.pk)
-    stored = store().open(blob.pk)
-    try:
-        reader = BlobReader(
-            stored,
-            upload_key=key,
-            upload_id=upload.pk,
-            owner_id=upload.owner_id,
-            blob_id=blob.pk,
-        )
-    except BaseException:
-        stored.close()
-        raise
-    return OpenBlob(stored, reader)
+    with _noticed(blob):
+        key = upload_key(upload.pk)
+        stored = store().open(blob.pk)
+        try:
+            reader = BlobReader(
+                stored,
+                upload_key=key,
+                upload_id=upload.pk,
+                owner_id=upload.owner_id,
+                blob_id=blob.pk,
+            )
+        except BaseException:
+            stored.close()
+            raise
+    return OpenBlob(blob, stored, reader)
 
 
 def open_content(upload: Upload) -> OpenBlob:
@@ -70,3 +78,15 @@ def open_content(upload: Upload) -> OpenBlob:
     if blob is None:
         raise BlobMissing
     return open_blob(blob)
+
+
+@contextmanager
+def _noticed(blob: Blob) -> Iterator[None]:
+    """Log what is wrong with stored bytes, whoever meets it."""
+    try:
+        yield
+    except (Damaged, BlobMissing) as error:
+        part = error.part if isinstance(error, Damaged) else "all"
+        extra = {"code": error.code, "blob": str(blob.pk), "upload": str(blob.upload_id)}
+        logger.error("stored bytes at fault", extra={**extra, "part": part})  # noqa: TRY400 - no traceback is needed
+        raise

@@ -276,6 +276,8 @@ HEALTH_CHECKS: dict[str, str] = {
 }
 METRICS: list[str] = ["uploads.metrics.collect", "processing.metrics.collect"]
 METRICS_TOKEN: str = env.str("STRONGROOM_METRICS_TOKEN", default="")
+# What the blobs of a room above must hold, for `manage.py verify`.
+BLOB_DIGESTS: list[str] = ["processing.digests.digests_of"]
 ON_START: list[str] = ["processing.definitions.sync_builtin"]
 
 EDGE: dict[str, Any] = {
@@ -314,6 +316,9 @@ UPLOADS: dict[str, Any] = {
         ],
     ),
     "DROP_DIR": DATA_DIR / "drop",
+    # When `manage.py nightly` tidies up (UTC), and how much of everything it then verifies.
+    "NIGHTLY_AT": env.str("STRONGROOM_NIGHTLY_AT", default="03:00"),
+    "NIGHTLY_SAMPLE": env.str("STRONGROOM_NIGHTLY_SAMPLE", default="1%"),
 }
 
 PROCESSING: dict[str, Any] = {

@@ -85,7 +85,9 @@ def claim_data_dir(folder: Path) -> IO[str]:
         CannotStart
     """
     try:
-        (folder / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (folder / "run").exists():  # the first start: from now on the folder is ours
+            (folder / "run").mkdir(mode=0o700, parents=True)
+            folder.chmod(0o700)
         lock = (folder / "run" / "up.lock").open("a")
         os.fsync(lock.fileno())
     except OSError as error:

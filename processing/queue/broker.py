@@ -71,7 +71,7 @@ class BellBroker(ORM):  # type: ignore[misc]
             if run_id := messages.read(payload):
                 run_ids[run_id] = None
             else:
-                logger.error("queue message refused", extra={"message": pk})
+                logger.error("queue message refused", extra={"row": pk})
         return list(run_ids)
 
     def _ticks(self) -> Sequence[str]:

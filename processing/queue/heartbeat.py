@@ -85,7 +85,8 @@ class Watchdog:
     """Sees when the workers of one cluster neither work nor answer.
 
     Silence is measured as the time without a *new* sign, on the clock that stands still while
-    the machine sleeps.
+    the machine sleeps. Without work that waits, the patience is longer, but it ends too: a worker
+    that is stopped inside a transaction can keep all work from coming in.
     """
 
     def __init__(self, workers: str) -> None:
@@ -94,15 +95,16 @@ class Watchdog:
         self._heard_at = time.monotonic()
 
     def sees_a_hang(self) -> bool:
-        """Tell whether work has been waiting, in silence, for too long."""
+        """Tell whether the silence has lasted too long."""
         try:
             sign = last_sign_of_life(self._workers)
-            if sign != self._sign:
-                self._sign, self._heard_at = sign, time.monotonic()
-            silent = time.monotonic() - self._heard_at > SILENCE_S
-            return silent and health().oldest_due_s > SILENCE_S
+            is_waited_for = health().oldest_due_s > SILENCE_S
         except Error:  # nobody can beat now; that is not the workers' fault
             logger.warning("database out of reach")
             connection.close()
             self._heard_at = time.monotonic()
             return False
+        if sign != self._sign:
+            self._sign, self._heard_at = sign, time.monotonic()
+        patience_s = SILENCE_S if is_waited_for else 2 * SILENCE_S
+        return time.monotonic() - self._heard_at > patience_s

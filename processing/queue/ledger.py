@@ -17,9 +17,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet, UUIDField
 from django.utils import timezone
 
 from config.events.announce import announce
@@ -30,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 NOBODY = UUID(int=0)  # sorts before every owner
 ANY = Q()
+ID: "UUIDField[UUID, UUID]" = UUIDField()  # knows how each database writes an id
 
 
 class ClaimLost(Exception):
@@ -52,12 +52,30 @@ def lease() -> timedelta:
 
 # --- Taking -----------------------------------------------------------------------------------
 
+_DUE = "state = 'queued' AND due_at <= %(now)s"
+_ABANDONED = "state = 'running' AND lease_expires_at < %(now)s AND attempt < %(max_attempts)s"
+_THIS_ONE = f"id = %(run)s AND ({_DUE} OR {_ABANDONED})"
+_NEXT_ONE = f"{_DUE} AND owner_id > %(owner)s"
+
+# Django 5.2 has no UPDATE that returns what it changed. Rows that others are just taking are
+# passed over where the database knows how to; SQLite has one writer at a time.
+_TAKE = """
+UPDATE processing_run
+SET state = 'running', attempt = attempt + 1, fence = fence + 1, worker = %(worker)s,
+    lease_expires_at = %(lease_end)s, started_at = COALESCE(started_at, %(now)s)
+WHERE id = (
+    SELECT id FROM processing_run WHERE {which} ORDER BY owner_id, due_at LIMIT 1 {locking}
+)
+RETURNING id, fence, attempt, owner_id, upload_id
+"""
+
 
 def claim(run_id: UUID | None, worker: str) -> Claim | None:
     """Take a run, or the next one that is due; None when there is nothing to take."""
     if run_id is None:
         return next(claims(worker), None)
-    run = _take(Run.objects.filter(_due() | _abandoned(), pk=run_id), worker)
+    with transaction.atomic():
+        run = _take(_THIS_ONE, worker, run=run_id)
     return _claim_on(run) if run else None
 
 
@@ -67,64 +85,38 @@ def claims(worker: str) -> Iterator[Claim]:
     Owners take turns, in the order of their ids, so that nobody waits for all files of another.
     """
     owner = NOBODY
-    missed = None  # an owner whose due runs are all just being taken by others
-    while (following := _next_owner(owner)) and following != missed:
-        owner = following
-        run = _take(Run.objects.filter(_due(), owner_id=owner), worker)
-        if run:
-            missed = None
-            yield _claim_on(run)
-        else:
-            missed = missed or owner
+    while run := _take_next(owner, worker):
+        owner = run.owner_id
+        yield _claim_on(run)
 
 
-def _due() -> Q:
-    return Q(state=RunState.QUEUED, due_at__lte=timezone.now())
+@transaction.atomic
+def _take_next(after: UUID, worker: str) -> Run | None:
+    run = _take(_NEXT_ONE, worker, owner=after)
+    if run is None and after != NOBODY:
+        run = _take(_NEXT_ONE, worker, owner=NOBODY)
+    return run
 
 
-def _abandoned() -> Q:
-    return Q(
-        state=RunState.RUNNING,
-        lease_expires_at__lt=timezone.now(),
-        attempt__lt=settings.PROCESSING["MAX_ATTEMPTS"],
-    )
-
-
-def _next_owner(after: UUID) -> UUID | None:
-    """Return the owner of a due run who follows `after`, around the corner if need be."""
-    owners = Run.objects.filter(_due()).order_by("owner_id", "due_at")
-    owners_ids = owners.values_list("owner_id", flat=True)
-    return (
-        owners_ids.filter(owner_id__gt=after).first()
-        or owners_ids.filter(owner_id__gt=NOBODY).first()  # a bound keeps it on the index
-    )
-
-
-def _take(candidates: QuerySet[Run], worker: str) -> Run | None:
-    """Make the first candidate that nobody is just taking ours; return it as it was before."""
-    if not candidates.exists():
-        return None  # without a transaction: on SQLite even an empty one waits for other writers
-    with transaction.atomic():
-        run = candidates.select_for_update(skip_locked=True).order_by("due_at", "id").first()
-        if run is None:
-            return None
-        now = timezone.now()
-        taken = candidates.filter(pk=run.pk, fence=run.fence).update(
-            state=RunState.RUNNING,
-            attempt=F("attempt") + 1,
-            fence=F("fence") + 1,
-            lease_expires_at=now + lease(),
-            worker=worker,
-            started_at=Coalesce("started_at", now),
-        )
-        if not taken:
-            return None
+def _take(which: str, worker: str, **ids: UUID) -> Run | None:
+    """Take the first run of `which`; the caller has begun the transaction."""
+    now = timezone.now()
+    values = {
+        "now": now,
+        "lease_end": now + lease(),
+        "max_attempts": settings.PROCESSING["MAX_ATTEMPTS"],
+        "worker": worker,
+        **{name: ID.get_db_prep_value(value, connection) for name, value in ids.items()},
+    }
+    locking = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update else ""
+    for run in Run.objects.raw(_TAKE.format(which=which, locking=locking), values):
         _tell(run, RunState.RUNNING)
         return run
+    return None
 
 
 def _claim_on(run: Run) -> Claim:
-    return Claim(run.pk, run.fence + 1, run.attempt + 1)
+    return Claim(run.pk, run.fence, run.attempt)
 
 
 # --- Holding and leaving ----------------------------------------------------------------------

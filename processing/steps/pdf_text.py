@@ -58,7 +58,7 @@ def run(context: StepContext) -> Output:
             "unreadable_pages": len(unreadable),
             "first_unreadable_pages": unreadable[:MAX_UNREADABLE_NAMED],
             "characters": text.characters,
-            "complete": read == pages and not text.cut,
+            "complete": read - len(unreadable) == pages and not text.cut,
             "protected": pdfium.FPDF_GetSecurityHandlerRevision(document) != -1,
             "version": document.get_version(),
             "metadata": _metadata(document),

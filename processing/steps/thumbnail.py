@@ -4,7 +4,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image, ImageOps
 
@@ -59,7 +59,6 @@ def run(context: StepContext) -> Output:
             "format": image.format,
             "frames": getattr(image, "n_frames", 1),
         }
-        image.seek(0)  # counting frames may have left it at the last one
         image.draft("RGB", (side, side))
         picture = _small_picture(image, side)
         output["metadata_removed"] = _metadata_kinds(image)
@@ -73,12 +72,11 @@ def _refusals() -> Iterator[None]:
     """Turn whatever a decoder raises over a file into one of two refusals."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # of damage and of size, which are judged here
             yield
     except StepFailed:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
+    except (Image.DecompressionBombError, MemoryError):
         raise StepFailed("image_too_large", "The image has more pixels than allowed.") from None
     except Exception:  # noqa: BLE001 - decoders raise nearly everything over damaged files
         raise StepFailed("image_unreadable", "The image is damaged, or of no known kind.") from None
@@ -87,12 +85,22 @@ def _refusals() -> Iterator[None]:
 def _small_picture(image: Image.Image, side: int) -> bytes:
     """Return the first frame as WebP, upright; nothing but its pixels is carried over."""
     image.thumbnail((side, side), reducing_gap=2.0)
-    upright = ImageOps.exif_transpose(image)
+    upright = _eight_bits(ImageOps.exif_transpose(image))
     pixels = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-    pixels.info.clear()  # the encoder would copy colour profile and Exif from here
     file = io.BytesIO()
     pixels.save(file, "WEBP", quality=80)
     return file.getvalue()
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return `image` with 8 bits a channel; the library would cut off what is brighter."""
+    if image.mode.startswith("I;16"):
+        return image.convert("I").point(lambda value: value * (1 / 256) + 0).convert("L")
+    if image.mode in ("I", "F"):  # without a known white: stretch what is there
+        low, high = cast(tuple[float, float], image.getextrema())
+        scale = 255 / (high - low) if high > low else 0
+        return image.point(lambda value: value * scale - low * scale).convert("L")
+    return image
 
 
 def _metadata_kinds(image: Image.Image) -> list[JSON]:

@@ -73,7 +73,15 @@ def test_a_free_port_is_accepted_again_and_again() -> None:
 def test_the_data_folder_is_made_for_its_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
     with claim_data_dir(folder):
+        assert folder.stat().st_mode & 0o077 == 0
         assert (folder / "run").stat().st_mode & 0o077 == 0
+
+
+def test_who_may_enter_the_data_folder_is_decided_once(tmp_path: Path) -> None:
+    claim_data_dir(tmp_path).close()
+    tmp_path.chmod(0o750)
+    claim_data_dir(tmp_path).close()
+    assert tmp_path.stat().st_mode & 0o777 == 0o750
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`manage.py process`: one file, in one go."""
 
 import json
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from processing import queue, runner
-from processing.management.commands import process
 from processing.models import Run
 from uploads.models import Door, Upload
 from uploads.names import name_of
@@ -90,7 +90,7 @@ def test_a_run_that_a_worker_took_is_waited_for(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = queue.claim
-    waited = []
+    waited: list[queue.Claim] = []
 
     def claim_late(run_id: Any, worker: str) -> Any:
         if waited:
@@ -101,5 +101,5 @@ def test_a_run_that_a_worker_took_is_waited_for(
         return None
 
     monkeypatch.setattr(queue, "claim", claim_late)
-    monkeypatch.setattr(process.time, "sleep", lambda _: runner.execute(waited[0]))
+    monkeypatch.setattr(time, "sleep", lambda _: runner.execute(waited[0]))
     assert "succeeded" in process_file(file)

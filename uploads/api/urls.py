@@ -3,6 +3,7 @@
 from django.urls import path
 
 from uploads.api import views
+from uploads.tus.urls import urlpatterns as tus_urlpatterns
 
 urlpatterns = [
     path("uploads/", views.UploadsView.as_view(), name="api-uploads"),
@@ -11,4 +12,5 @@ urlpatterns = [
         "uploads/<uuid:pk>/content/", views.UploadContentView.as_view(), name="api-upload-content"
     ),
     path("uploads/<str:name>", views.UploadByNameView.as_view(), name="api-upload-by-name"),
+    *tus_urlpatterns,
 ]

@@ -100,6 +100,11 @@ class BlobWriter:
         """Return the bytes of ciphertext returned so far."""
         return self._written
 
+    @property
+    def pending(self) -> bytes:
+        """Return the plaintext that was taken and is in no ciphertext yet."""
+        return self._encryptor.pending
+
     def update(self, data: floe.Buffer) -> bytes:
         """Take plaintext and return the ciphertext that is ready, the envelope first."""
         return self._after_head(self._encryptor.update(data))

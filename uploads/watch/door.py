@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 UNFIT: dict[str, type[Refusal]] = {
     "folder": FolderTooDeep,
-    "linked": HardLinked,
     "other": NotARegularFile,
 }
 GONE = "deleted"  # the state in the receipt of an upload that its owner deleted meanwhile
@@ -74,7 +73,7 @@ class FolderDoor:
         except Changed:
             self.folder.put_back(claimed.path)
             claimed.path.parent.rmdir()
-        except Refusal as error:
+        except AppError as error:
             if error.status >= 500:  # the fault is ours, and may pass
                 raise
             self.folder.fail_claimed(claimed, self._refused(error))

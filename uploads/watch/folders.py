@@ -175,9 +175,7 @@ def _walk(
 
 
 def kind_of(status: os.stat_result) -> str:
-    """Return `file`, `folder`, `linked` (a file with a second name) or `other`."""
+    """Return `file`, `folder` or `other`."""
     if stat.S_ISDIR(status.st_mode):
         return "folder"
-    if not stat.S_ISREG(status.st_mode):
-        return "other"
-    return "linked" if status.st_nlink > 1 else "file"
+    return "file" if stat.S_ISREG(status.st_mode) else "other"

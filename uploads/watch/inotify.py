@@ -42,3 +42,7 @@ class Inotify:
             elif not event.mask & flags.CREATE or event.mask & flags.ISDIR:
                 changed.add(self._topics.get(event.wd, ""))
         return None if lost else changed
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._queue.close()

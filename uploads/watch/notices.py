@@ -21,6 +21,8 @@ class Notices(Protocol):
         """Return the topics of the folders that changed; None if it may be any of them."""
         ...
 
+    def close(self) -> None: ...
+
 
 def best_notices() -> Notices:
     """Return the kernel's own where there are any."""
@@ -48,3 +50,6 @@ class Polling:
             return ()
         self._told_at = time.monotonic()
         return None
+
+    def close(self) -> None:
+        """Nothing to do."""

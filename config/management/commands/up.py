@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.utils.module_loading import import_string
 
+from config.edge.serving import granian_command
 from config.startup import database, static
 from config.startup.first_login import FILE_NAME, make_first_accounts
 from config.startup.preflight import (
@@ -76,14 +77,9 @@ class Command(BaseCommand):
 
 def parts(address: Address) -> list[Part]:
     """Return the three programs of the system."""
-    web = [
-        *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop"),
-        *("--host", address.host, "--port", str(address.port)),
-        *("--workers-kill-timeout", "3", "--log-level", "warning", "config.asgi:application"),
-    ]
     manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
     return [
-        Part("web", web),
+        Part("web", granian_command(host=address.host, port=address.port)),
         Part("worker", [*manage, "work"]),
         Part("watcher", [*manage, "watch"]),
     ]

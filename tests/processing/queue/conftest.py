@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings as project
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.test import TransactionTestCase
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -21,12 +22,6 @@ from uploads.models import Door, Upload
 def _own_bell(tmp_path: Any, settings: Any) -> None:
     """Give each test a bell that nobody else hears."""
     settings.PROCESSING = {**settings.PROCESSING, "BELL": tmp_path / "run" / "bell"}
-
-
-@pytest.fixture
-def owner() -> Any:
-    """Return the owner, without asking for a transaction around the test."""
-    return get_user_model().objects.create_user("olive", password="a-long-pass-phrase")
 
 
 @pytest.fixture
@@ -76,20 +71,22 @@ def make_abandoned(make_run: Callable[..., Run]) -> Callable[..., Run]:
 
 @pytest.fixture(scope="module")
 def shared_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Let a module commit what other processes see, without emptying every table each time."""
-    with django_db_blocker.unblock():
+    """Let a module commit what other processes see, without emptying all tables each time."""
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        patch.setattr(TransactionTestCase, "_fixture_teardown", remove_rows)
         yield
 
 
+def remove_rows(test_case: TransactionTestCase) -> None:
+    for model in (OrmQ, Run, Upload, Worker, PipelineVersion, Pipeline, get_user_model()):
+        model._default_manager.all().delete()
+
+
 @pytest.fixture
-def rows(shared_database: None, settings: Any) -> Iterator[None]:
-    """Hear the bell of the started clusters; remove the rows of a test."""
+def common_bell(shared_database: None, settings: Any) -> None:
+    """Let a test ring where the clusters that it starts listen."""
     bell = project.DATA_DIR / "run" / "bell"
     settings.PROCESSING = {**settings.PROCESSING, "BELL": bell}
-    yield
-    for model in (OrmQ, Run, Upload, Worker, PipelineVersion, get_user_model()):
-        model.objects.all().delete()
-    Pipeline.objects.filter(name="nothing").delete()
 
 
 @pytest.fixture

@@ -27,9 +27,10 @@ RECOVERY_S = LEASE_S + 2.0 + 2.0
 class ClusterProcess:
     """`manage.py work` in a session of its own, as a terminal or a supervisor starts it."""
 
-    def __init__(self, folder: Path, *, workers: int | None = None) -> None:
+    def __init__(self, folder: Path, *, workers: int | None = None, is_hasty: bool = True) -> None:
         self._folder = folder
         self._count = workers or settings.PROCESSING["WORKERS"]
+        self._is_hasty = is_hasty
         self.behave()
 
     def behave(self, *, sleep_s: float = 0.0, is_deaf: bool = False) -> None:
@@ -46,9 +47,9 @@ class ClusterProcess:
             "STRONGROOM_DATABASE_URL": database_url(),
             "STRONGROOM_WORKERS": str(self._count),
             "STANDIN_DIR": str(self._folder),
-            "STANDIN_LEASE_S": str(LEASE_S),
-            "STANDIN_SILENCE_S": str(SILENCE_S),
         }
+        if self._is_hasty:
+            env |= {"STANDIN_LEASE_S": str(LEASE_S), "STANDIN_SILENCE_S": str(SILENCE_S)}
         command = [sys.executable, "-m", "tests.processing.queue.standin"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
         until(self._is_complete, 30)
@@ -88,10 +89,14 @@ class ClusterProcess:
 
     def count(self, what: str, *runs: object) -> int:
         """Return how often it happened to these runs."""
+        ids = set(map(str, runs))
+        return sum(event == what and run in ids for event, run, _ in self.log())
+
+    def log(self) -> list[tuple[str, str, int]]:
+        """Return what happened, to which run, and when, in monotonic nanoseconds."""
         log = self._folder / "log"
         lines = log.read_text().splitlines() if log.exists() else []
-        ids = set(map(str, runs))
-        return sum(line.split()[0] == what and line.split()[1] in ids for line in lines)
+        return [(what, run, int(when)) for what, run, when in map(str.split, lines)]
 
 
 def database_url() -> str:
@@ -111,15 +116,27 @@ def until(condition: Callable[[], object], timeout_s: float = 10.0) -> float:
     return time.monotonic() - began
 
 
-def have_succeeded(*runs: UUID) -> bool:
-    states = Run.objects.filter(pk__in=runs).values_list("state", flat=True)
-    return list(states) == [RunState.SUCCEEDED] * len(runs)
+def until_succeeded(*runs: UUID) -> float:
+    """Wait until the runs have succeeded; return how long that took, in seconds."""
+
+    def have_succeeded() -> bool:
+        states = Run.objects.filter(pk__in=runs).values_list("state", flat=True)
+        return list(states) == [RunState.SUCCEEDED] * len(runs)
+
+    return until(have_succeeded)
 
 
 def survivors(processes: list[psutil.Process], timeout_s: float) -> list[psutil.Process]:
-    """Return who is still alive after a while."""
-    _, alive = psutil.wait_procs(processes, timeout_s)
-    return list(alive)
+    """Return who is still alive after a while; the dead may wait longer to be buried."""
+    _, there = psutil.wait_procs(processes, timeout_s)
+    return [process for process in there if not is_dead(process)]
+
+
+def is_dead(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def name_of(process: psutil.Process) -> str:

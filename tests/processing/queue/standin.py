@@ -50,8 +50,10 @@ def main() -> None:
     from processing.queue import cluster, heartbeat
 
     runner.execute = execute
-    heartbeat.SILENCE_S = float(os.environ["STANDIN_SILENCE_S"])
-    cluster.WATCH_S = 0.5
+    if "STANDIN_SILENCE_S" in os.environ:
+        heartbeat.BEAT_S = 1.0
+        heartbeat.SILENCE_S = float(os.environ["STANDIN_SILENCE_S"])
+        cluster.WATCH_S = 0.5
     call_command("work")
 
 

@@ -14,12 +14,16 @@ from processing.queue import bell, messages
 from tests.processing.queue.processes import (
     RECOVERY_S,
     ClusterProcess,
-    have_succeeded,
     kill,
     until,
+    until_succeeded,
 )
 
-pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("rows")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.faults,
+    pytest.mark.usefixtures("common_bell"),
+]
 
 MAY_TAKE_S = 1.0  # a pick-up takes milliseconds, a missed bell a poll of a second or more
 
@@ -44,7 +48,7 @@ def cluster(standing: ClusterProcess) -> Iterator[ClusterProcess]:
 def test_a_run_is_picked_up_at_once_and_once(cluster, queue_run):
     for _ in range(5):
         run = queue_run()
-        assert until(lambda run=run: have_succeeded(run)) < MAY_TAKE_S
+        assert until_succeeded(run) < MAY_TAKE_S
         assert cluster.count("began", run) == 1
     assert not OrmQ.objects.exists()
     assert not Task.objects.exists()
@@ -57,7 +61,7 @@ def test_messages_may_be_lost_doubled_shuffled_and_forged(cluster, make_run):
     for payload in (*forged, *payloads, *forged):
         OrmQ.objects.create(key="strongroom", payload=payload, lock=timezone.now())
     bell.ring()
-    until(lambda: have_succeeded(*runs))
+    until_succeeded(*runs)
     OrmQ.objects.create(key="strongroom", payload=payloads[0], lock=timezone.now())
     bell.ring()
     until(lambda: not OrmQ.objects.exists())
@@ -67,7 +71,7 @@ def test_messages_may_be_lost_doubled_shuffled_and_forged(cluster, make_run):
 
 def test_a_run_without_a_message_is_found(cluster, make_run):
     run = make_run().pk
-    assert until(lambda: have_succeeded(run)) < 4
+    assert until_succeeded(run) < 4
 
 
 def test_every_idle_worker_beats(cluster):
@@ -85,7 +89,7 @@ def test_idle_workers_that_are_killed_stop_nothing(cluster, queue_run):
     for _ in range(10):
         kill(*cluster.named("queue-worker"))
         run = queue_run()
-        assert until(lambda run=run: have_succeeded(run)) < RECOVERY_S
+        assert until_succeeded(run) < RECOVERY_S
 
 
 def test_busy_workers_that_are_killed_cost_at_most_the_lease(cluster, queue_run):
@@ -94,7 +98,7 @@ def test_busy_workers_that_are_killed_cost_at_most_the_lease(cluster, queue_run)
     until(lambda: cluster.count("began", *runs) == 2)
     cluster.behave()
     kill(*cluster.named("queue-worker"))
-    assert until(lambda: have_succeeded(*runs)) < RECOVERY_S
+    assert until_succeeded(*runs) < RECOVERY_S
     assert [run.attempt for run in Run.objects.all()] == [2, 2]
     assert cluster.count("finished", *runs) == 2
 
@@ -105,7 +109,7 @@ def test_a_killed_child_is_replaced_and_the_work_goes_on(cluster, queue_run, nam
         until(lambda: len(cluster.named(name)) == 1)
         run = queue_run()
         kill(*cluster.named(name))
-        assert until(lambda run=run: have_succeeded(run)) < RECOVERY_S
+        assert until_succeeded(run) < RECOVERY_S
 
 
 def test_ticks_do_not_pile_up_while_the_workers_are_busy(cluster, queue_run):
@@ -113,10 +117,10 @@ def test_ticks_do_not_pile_up_while_the_workers_are_busy(cluster, queue_run):
     runs = [queue_run(), queue_run()]
     until(lambda: cluster.count("began", *runs) == 2)
     (pusher,) = cluster.named("queue-pusher")
-    until(lambda: have_succeeded(*runs))
+    until_succeeded(*runs)
     cluster.behave()
     run = queue_run()
-    assert until(lambda: have_succeeded(run)) < MAY_TAKE_S
+    assert until_succeeded(run) < MAY_TAKE_S
     assert cluster.named("queue-pusher") == [pusher]
 
 
@@ -127,7 +131,7 @@ def test_two_clusters_share_the_work_and_do_nothing_twice(cluster, queue_run, tm
         for each in (cluster, second):
             each.behave(sleep_s=0.05)
         runs = [queue_run() for _ in range(30)]
-        until(lambda: have_succeeded(*runs))
+        until_succeeded(*runs)
         shares = [each.count("began", *runs) for each in (cluster, second)]
         assert sum(shares) == 30
         assert min(shares) > 0

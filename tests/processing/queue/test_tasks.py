@@ -56,13 +56,6 @@ def test_a_message_about_a_run_that_is_not_due_is_a_no_op(make_run, executed, st
     assert Run.objects.get().state == state
 
 
-def test_a_message_about_a_taken_run_is_cheap(make_run, django_assert_max_num_queries):
-    run = make_run(state=RunState.SUCCEEDED)
-    tasks.heart.beat()
-    with django_assert_max_num_queries(3):
-        tasks.execute_run(str(run.pk))
-
-
 @pytest.mark.parametrize("argument", ["", "not an id", str(uuid4())])
 def test_nothing_is_raised_whatever_happens(make_run, monkeypatch, caplog, argument):
     def fail(claim: Claim) -> None:

@@ -374,18 +374,44 @@ def test_a_folder_that_is_exchanged_for_a_link_is_not_entered(scene: Scene, tmp_
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "secret.txt").write_text("do not take me\n")
-    inner = scene.folder.unprocessed / "inner"
-    inner.mkdir()
+    inner = [scene.folder.unprocessed / name for name in ("p", "q")]
+    for folder in inner:
+        folder.mkdir()
 
     def exchange(descriptor: int) -> None:
-        if inner.is_dir() and not inner.is_symlink():
-            inner.rmdir()
-            inner.symlink_to(elsewhere)
+        """Exchange the second of the two once both have been listed."""
+        entered = os.fstat(descriptor).st_ino
+        if entered != scene.folder.unprocessed.stat().st_ino:
+            (other,) = (path for path in inner if path.stat().st_ino != entered)
+            if not other.is_symlink():
+                other.rmdir()
+                other.symlink_to(elsewhere)
 
-    assert list(scene.folder.look(exchange)) == [] or inner.is_symlink()
+    assert list(scene.folder.look(exchange)) == []
+    assert any(path.is_symlink() for path in inner)
+
+
+def test_a_claim_is_durable_before_the_file_is_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def receive(offer: Any, content: Any) -> Upload:
+        (claim,) = scene.folder.underprocess.iterdir()
+        folders_of_the_move = (claim, scene.folder.underprocess, scene.folder.unprocessed)
+        assert synced >= {path.stat().st_ino for path in folders_of_the_move}
+        return intake.receive_upload(offer, content)
+
+    monkeypatch.setattr(os, "fsync", record)
+    monkeypatch.setattr(door, "receive_upload", receive)
+    scene.drop("x")
     scene.watch()
-    assert not Upload.objects.exists()
-    assert (elsewhere / "secret.txt").exists()
+    assert Upload.objects.count() == 1
 
 
 def test_a_file_that_is_taken_away_is_forgotten(
@@ -489,7 +515,7 @@ def test_one_file_that_always_fails_stops_no_other(
     scene.watch()
     assert {name_of(upload) for upload in Upload.objects.all()} == {"a", "c"}
     assert "tried again" in caplog.text
-    assert "b-secret-name" not in caplog.text
+    assert "b-secret-name" not in repr([vars(record) for record in caplog.records])
 
 
 def test_a_stop_leaves_a_large_file_for_the_next_start(scene: Scene) -> None:

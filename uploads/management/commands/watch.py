@@ -2,6 +2,7 @@
 
 import fcntl
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ class Command(BaseCommand):
                 raise CommandError(
                     "Another watcher looks after the drop folders already: stop that one first."
                 ) from None
-            watcher = Watcher(root, best_notices())
+            notices = best_notices()
+            watcher = Watcher(root, notices)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: watcher.stop())
             # The question who is writing a file can, in a rare moment, be answered by a signal.
             signal.signal(signal.SIGIO, signal.SIG_IGN)
-            watcher.run()
+            with closing(notices):
+                watcher.run()

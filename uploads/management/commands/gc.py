@@ -9,7 +9,10 @@ from uploads.deletion import GRACE_S, sweep
 
 
 class Command(BaseCommand):
-    help = "Remove doomed blobs, blobs without a row, interrupted writes and old events."
+    help = (
+        "Remove doomed blobs, blobs without a row, interrupted writes and old events. Afterwards "
+        "storage holds the blobs that the database knows, and no others."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -17,7 +20,8 @@ class Command(BaseCommand):
             type=float,
             default=GRACE_S,
             metavar="SECONDS",
-            help="leave alone what is younger: it may still be arriving (default: %(default)s)",
+            help="leave alone what is younger, as it may still be arriving (default: %(default)s); "
+            "0 is for a system that is idle",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:

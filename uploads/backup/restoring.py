@@ -1,0 +1,133 @@
+"""Brings a backup back, into an installation that holds nothing yet."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+
+from uploads.backup import database, keys
+from uploads.backup.archive import Archive, pieces_of
+from uploads.backup.errors import BackupFailed
+from uploads.backup.manifest import Lookup, Manifest, blob_of_name, read_manifest, sums_of
+from uploads.deletion import delete_upload
+from uploads.management.progress import Progress
+from uploads.models import Upload
+from uploads.storage import store
+
+
+@dataclass
+class Restored:
+    """What came back, and what the backup holds damaged or not at all."""
+
+    blobs: int = 0
+    keys: int = 0
+    damaged: list[UUID] = field(default_factory=list)
+    missing: list[UUID] = field(default_factory=list)
+
+
+def restore_backup(archive: Archive, *, keys_file: Path, progress: Progress) -> Restored:
+    """Fill this installation from `archive` and the keys that belong to it.
+
+    Blobs come first and the database last: an interrupted restore leaves an installation without
+    a database, which nobody can take for a whole one.
+
+    Raises:
+        BackupFailed
+    """
+    refuse_unless_empty()
+    keys.check_keys(keys_file)
+    manifest = read_manifest(archive)
+    _refuse_unless_known(manifest)
+    restored = Restored(missing=[UUID(blob_id) for blob_id in manifest.missing])
+    _bring_back_blobs(archive, manifest, restored, progress)
+    keys.bring_back_secrets(keys_file)
+    _bring_back_database(archive, manifest)
+    call_command("migrate", interactive=False, verbosity=0)
+    restored.keys = keys.bring_back_rows(keys_file)
+    for upload in Upload.objects.filter(pk__in=manifest.gone):
+        delete_upload(upload)
+    return restored
+
+
+def refuse_unless_empty() -> None:
+    """Refuse to touch an installation that holds anything.
+
+    Raises:
+        BackupFailed
+    """
+    if next(store().ids(), None) is not None:
+        raise BackupFailed(
+            "The storage holds blobs already: a backup is only restored into an empty one."
+        )
+    if not database.is_empty():
+        raise BackupFailed(
+            "The database has tables already: a backup is only restored into an empty one. Set "
+            "STRONGROOM_DATA_DIR to a new folder, or move away what is there."
+        )
+
+
+def _refuse_unless_known(manifest: Manifest) -> None:
+    if manifest.vendor != connection.vendor:
+        raise BackupFailed(
+            f"The backup is of {manifest.vendor}, and this installation uses {connection.vendor}."
+        )
+    known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
+    if not set(manifest.migrations) <= known:
+        raise BackupFailed("A later version of Strongroom made the backup: install that one.")
+
+
+def _bring_back_blobs(
+    archive: Archive, manifest: Manifest, restored: Restored, progress: Progress
+) -> None:
+    progress.expect(manifest.blobs)
+    for name, sha256 in sums_of(archive, manifest):
+        blob_id = blob_of_name(name)
+        if blob_id is None:
+            continue
+        try:
+            size, found = _bring_back_blob(archive, name, blob_id)
+        except KeyError:
+            restored.missing.append(blob_id)
+            continue
+        if found != sha256:  # it stays: what of it is whole can still be read, and nothing else
+            restored.damaged.append(blob_id)
+        restored.blobs += 1
+        progress.advance(size)
+
+
+def _bring_back_blob(archive: Archive, name: str, blob_id: UUID) -> tuple[int, str]:
+    """Return size and SHA-256 of what the backup holds under `name`."""
+    digest, size = hashlib.sha256(), 0
+    with archive.read(name) as file:
+        sink = store().create(blob_id)
+        try:
+            for piece in pieces_of(file):
+                sink.write(piece)
+                digest.update(piece)
+                size += len(piece)
+            sink.commit()
+        finally:
+            sink.abort()
+    return size, digest.hexdigest()
+
+
+def _bring_back_database(archive: Archive, manifest: Manifest) -> None:
+    partial = Path(settings.DATA_DIR) / "database.restoring"
+    digest = hashlib.sha256()
+    try:
+        with archive.read(manifest.database) as file, partial.open("wb") as copy:
+            for piece in pieces_of(file):
+                copy.write(piece)
+                digest.update(piece)
+        if digest.hexdigest() != Lookup(sums_of(archive, manifest)).get(manifest.database):
+            raise BackupFailed("The database in the backup is damaged.")
+        database.bring_back(partial)
+    except KeyError:
+        raise BackupFailed("The backup has no database.") from None
+    finally:
+        partial.unlink(missing_ok=True)

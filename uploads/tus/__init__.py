@@ -1,0 +1,1 @@
+"""Uploads that survive a cut connection: tus 1.0 (https://tus.io), straight into ciphertext."""

@@ -1,0 +1,172 @@
+"""The ciphertext of sessions that still arrive: one file each, in a folder of this machine.
+
+It is appended to, synced, cut back to what is durable, and at the end becomes a blob: by a second
+name where blobs lie in the same file system, by a copy elsewhere.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+
+from config.durable import sync_folder
+from uploads.errors import StorageFull
+from uploads.storage import StorageFailed, store, stores
+from uploads.storage.local import FULL, LocalStore
+from uploads.tus.errors import SessionLocked
+
+FOLDER = "arriving"  # beside the subfolders of the blobs, and in their file system
+COPY_BYTES = 1024 * 1024
+
+
+class Part:
+    """The file of one session, a `RereadableSink`.
+
+    Whoever writes holds its lock, which ends with the process: two writers, of one process or
+    of two, never touch the file at once.
+    """
+
+    def __init__(self, blob_id: UUID) -> None:
+        self._descriptor = -1
+        self._blob_id = blob_id
+        self._path = path_of(blob_id)
+        self._named = self._path.exists()  # a new name has to be made durable once
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with _refusing():
+            _ensure_folder(self._path.parent)
+            self._descriptor = os.open(self._path, flags, 0o600)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the file.
+
+        Raises:
+            SessionLocked: somebody else does.
+        """
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SessionLocked from None
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def cut(self, size: int) -> None:
+        """Forget what lies beyond `size` bytes, and write on from there."""
+        with _refusing():
+            os.ftruncate(self._descriptor, size)
+            os.lseek(self._descriptor, size, os.SEEK_SET)
+
+    def write(self, data: bytes) -> None:
+        with _refusing():
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def sync(self) -> None:
+        """Make all that was written durable."""
+        with _refusing():
+            os.fsync(self._descriptor)
+            if not self._named:
+                sync_folder(self._path.parent)
+                self._named = True
+
+    def source(self) -> "PartSource":
+        """Return what has been written."""
+        return PartSource(self._descriptor)
+
+    def commit(self) -> None:
+        """Make a durable blob of it. The file stays until `discard`."""
+        self.sync()
+        target = next(iter(stores().values()))
+        if isinstance(target, LocalStore):
+            with suppress(StorageFailed):  # not every file system knows second names
+                target.adopt(self._blob_id, self._path)
+                return
+        self._copy()
+
+    def _copy(self) -> None:
+        source = self.source()
+        sink = store().create(self._blob_id)
+        try:
+            for offset in range(0, source.size, COPY_BYTES):
+                sink.write(source.read_at(offset, COPY_BYTES))
+            sink.commit()
+        except BaseException:
+            sink.abort()
+            raise
+
+    def abort(self) -> None:
+        """Close the file; what is durable in it stays for whoever goes on."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self.abort()
+        self._path.unlink(missing_ok=True)
+
+    def __del__(self) -> None:
+        self.abort()
+
+
+class PartSource:
+    """A `RangeSource` over an open part."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        with _refusing():
+            return os.pread(self._descriptor, length, offset)
+
+
+def path_of(blob_id: UUID) -> Path:
+    """Return where the part of a blob lies."""
+    return _folder() / f"{blob_id.hex}.part"
+
+
+def parts(*, older_than_s: float) -> Iterator[UUID]:
+    """Yield the blob id of every part that was last written to so many seconds ago or earlier."""
+    latest = time.time() - older_than_s
+    for path in sorted(_folder().glob("*.part")):
+        with suppress(FileNotFoundError, ValueError):
+            if path.stat().st_mtime <= latest:
+                yield UUID(path.stem)
+
+
+def remove_part(blob_id: UUID) -> None:
+    """Remove the part of a blob, if there is one."""
+    with _refusing():
+        path_of(blob_id).unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    return Path(settings.UPLOADS["BLOBS_DIR"]) / FOLDER
+
+
+def _ensure_folder(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+        sync_folder(folder.parent.parent)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Name what the operating system refused."""
+    try:
+        yield
+    except OSError as error:
+        raise (StorageFull if error.errno in FULL else StorageFailed) from error

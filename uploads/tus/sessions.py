@@ -1,0 +1,173 @@
+"""Upload sessions: begun, found again by their token, ended, swept.
+
+The token in a session's address is what authorises: an access token may expire while a long
+upload goes on. Each request still asks whether the owner may upload at all.
+"""
+
+import hashlib
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from config.accounts.models import TokenFamily, User
+from uploads import quota
+from uploads.encryption import UnknownKey, seal, unseal
+from uploads.errors import EmptyFile
+from uploads.intake import Identity, Offer, judge
+from uploads.keys import add_upload_key, destroy_upload_key, upload_key
+from uploads.models import Door, Upload, UploadSession
+from uploads.tus.errors import SessionGone, SessionUnknown
+from uploads.tus.parts import parts, remove_part
+from uploads.tus.protocol import parse_metadata
+
+logger = logging.getLogger(__name__)
+
+LIFETIME = timedelta(hours=24)  # after the last progress; a finished one answers for as long
+TOKEN_BYTES = 24
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who begins a session, and as what they have signed in."""
+
+    user: User
+    door: Door
+    token_family: UUID | None
+
+
+def create(caller: Caller, *, length: int, metadata: str) -> tuple[str, UploadSession]:
+    """Promise room for a file and return the new session and its token.
+
+    `metadata` is the client's header.
+
+    Raises:
+        Refusal, HeaderInvalid: nothing was stored.
+    """
+    offer = _offer(caller.user, caller.door, length, metadata)
+    judge(offer)
+    if length == 0:
+        raise EmptyFile
+    token, identity = secrets.token_urlsafe(TOKEN_BYTES), Identity()
+    with transaction.atomic():
+        quota.reserve(caller.user, length)
+        add_upload_key(identity.upload_id, caller.user.pk, identity.key)
+        session = UploadSession.objects.create(
+            pk=_id_of(token),
+            owner=caller.user,
+            session_version=caller.user.session_version,
+            token_family=caller.token_family,
+            upload_id=identity.upload_id,
+            blob_id=identity.blob_id,
+            door=caller.door,
+            sealed_metadata=seal(
+                metadata.encode(), key=identity.key, context=_context(identity.upload_id)
+            ),
+            length=length,
+            began_at=identity.began_at,
+            expires_at=identity.began_at + LIFETIME,
+        )
+    logger.info("upload session begun", extra={"upload": str(session.upload_id), "bytes": length})
+    return token, session
+
+
+def find(token: str, user: User | None) -> UploadSession:
+    """Return the session of `token`; `user` is who signed the request, if anybody did.
+
+    Raises:
+        SessionUnknown: there is none, or not for this user, or its owner may not upload any more.
+        SessionGone: it has expired, or its upload was deleted.
+    """
+    session = UploadSession.objects.select_related("owner").filter(pk=_id_of(token)).first()
+    if session is None or user not in {None, session.owner} or not _still_allowed(session):
+        raise SessionUnknown
+    if session.expires_at <= timezone.now():
+        raise SessionGone
+    if session.finished_at and not Upload.objects.filter(pk=session.upload_id).exists():
+        raise SessionGone
+    return session
+
+
+def metadata_of(session: UploadSession) -> str:
+    """Return the client's header."""
+    return _unseal_metadata(session, _key_of(session))
+
+
+def offer_of(session: UploadSession) -> tuple[Offer, Identity]:
+    """Return what the intake has to know of the file.
+
+    Raises:
+        SessionGone: its key has been destroyed.
+    """
+    key = _key_of(session)
+    metadata = _unseal_metadata(session, key)
+    identity = Identity(session.upload_id, session.blob_id, key, session.began_at)
+    return _offer(session.owner, Door(session.door), session.length, metadata), identity
+
+
+def end(session: UploadSession) -> None:
+    """Forget a session; of an unfinished one, what has arrived becomes unreadable and goes."""
+    with transaction.atomic():
+        rows = UploadSession.objects.filter(pk=session.pk)
+        unfinished, _ = rows.filter(finished_at=None).delete()
+        if unfinished:
+            quota.release(session.owner_id, session.length)
+            destroy_upload_key(session.upload_id)
+        else:
+            rows.delete()
+    remove_part(session.blob_id)
+    logger.info("upload session ended", extra={"upload": str(session.upload_id)})
+
+
+def sweep(*, grace_s: float) -> int:
+    """End the sessions that have expired; return how many. Parts without a session go, too."""
+    expired = list(UploadSession.objects.filter(expires_at__lte=timezone.now()))
+    for session in expired:
+        end(session)
+    for blob_id in parts(older_than_s=grace_s):
+        if not UploadSession.objects.filter(blob_id=blob_id, finished_at=None).exists():
+            remove_part(blob_id)
+    return len(expired)
+
+
+def _offer(owner: User, door: Door, length: int, metadata: str) -> Offer:
+    said = parse_metadata(metadata)
+    return Offer(
+        owner=owner,
+        name=said.name,
+        declared_type=said.declared_type,
+        door=door,
+        pipeline=said.pipeline,
+        size=length,
+    )
+
+
+def _still_allowed(session: UploadSession) -> bool:
+    owner, family = session.owner, session.token_family
+    if not owner.is_active or owner.session_version != session.session_version:
+        return False
+    return family is None or TokenFamily.objects.filter(pk=family, ended_at=None).exists()
+
+
+def _key_of(session: UploadSession) -> bytes:
+    try:
+        return upload_key(session.upload_id)
+    except UnknownKey:
+        raise SessionGone from None
+
+
+def _unseal_metadata(session: UploadSession, key: bytes) -> str:
+    sealed = bytes(session.sealed_metadata)
+    return unseal(sealed, key=key, context=_context(session.upload_id)).decode()
+
+
+def _id_of(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _context(upload_id: UUID) -> bytes:
+    return b"tus metadata" + upload_id.bytes
