@@ -1,7 +1,5 @@
 """What the admin of every room shares."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from config.errors import AppError
 from processing import queue, traces
-from processing.models import Run, RunState
 from processing.definitions import definition_of
+from processing.models import Run, RunState
 from processing.pipelines import StepUse
 from processing.queue import Claim, ClaimLost
 from processing.sandbox import Sandbox, Session

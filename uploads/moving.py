@@ -12,9 +12,8 @@ from itertools import islice
 from uuid import UUID
 
 from uploads.models import Blob
-from uploads.storage import StorageFailed, Store, Stored
+from uploads.storage import BlobMissing, StorageFailed, Store, Stored, pieces_of
 
-PIECE_BYTES = 1024 * 1024
 BATCH = 500
 
 
@@ -32,7 +31,11 @@ def move_blobs(sources: list[Store], target: Store) -> Iterator[int]:
         while batch := list(islice(ids, BATCH)):
             live = Blob.objects.filter(pk__in=batch, upload__isnull=False)
             for blob_id in live.values_list("pk", flat=True):
-                yield _move(blob_id, source, target)
+                try:
+                    yield _move(blob_id, source, target)
+                except BlobMissing:
+                    if _is_live(blob_id):
+                        raise
 
 
 def _move(blob_id: UUID, source: Store, target: Store) -> int:
@@ -42,11 +45,15 @@ def _move(blob_id: UUID, source: Store, target: Store) -> int:
         if _digest_of(copy) != sha256:
             target.remove(blob_id)
             raise StorageFailed
-    if not Blob.objects.filter(pk=blob_id, upload__isnull=False).exists():
+    if not _is_live(blob_id):
         # It was deleted, perhaps before there was a copy to remove.
         target.remove(blob_id)
     source.remove(blob_id)
     return size
+
+
+def _is_live(blob_id: UUID) -> bool:
+    return Blob.objects.filter(pk=blob_id, upload__isnull=False).exists()
 
 
 def _copy(original: Stored, blob_id: UUID, target: Store) -> tuple[int, str]:
@@ -54,7 +61,7 @@ def _copy(original: Stored, blob_id: UUID, target: Store) -> tuple[int, str]:
     digest = hashlib.sha256()
     sink = target.create(blob_id)
     try:
-        for piece in _pieces_of(original):
+        for piece in pieces_of(original):
             digest.update(piece)
             sink.write(piece)
         sink.commit()
@@ -65,11 +72,6 @@ def _copy(original: Stored, blob_id: UUID, target: Store) -> tuple[int, str]:
 
 def _digest_of(stored: Stored) -> str:
     digest = hashlib.sha256()
-    for piece in _pieces_of(stored):
+    for piece in pieces_of(stored):
         digest.update(piece)
     return digest.hexdigest()
-
-
-def _pieces_of(stored: Stored) -> Iterator[bytes]:
-    for offset in range(0, stored.size, PIECE_BYTES):
-        yield stored.read_at(offset, PIECE_BYTES)

@@ -41,7 +41,7 @@ def ring_on_commit() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
     else:
-        transaction.on_commit(ring)
+        transaction.on_commit(ring, robust=True)  # what is committed is not undone by a bell
 
 
 class SocketBell:
@@ -74,11 +74,11 @@ def ring() -> None:
         for name in _listeners(folder):
             try:
                 caller.sendto(b"\0", _address(folder, name))
-            except (BlockingIOError, FileNotFoundError):
-                continue  # so many rings wait there already; or it has just gone
             except ConnectionRefusedError:
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=folder)
+            except OSError:
+                continue  # enough rings wait there already; or it has just gone
 
 
 class DatabaseBell:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.stack import START_S, Stack, ended, until, upload
+from tests.stack import ROOT, START_S, Stack, ended, until, upload
 
 pytestmark = pytest.mark.faults
 
@@ -135,7 +135,8 @@ def test_keys_that_are_lost_are_not_made_anew(own_stack: Stack) -> None:
     ],
 )
 def test_make_says_what_this_machine_lacks(tmp_path: Path, script: str, sentence: str) -> None:
-    (tmp_path / "Makefile").write_bytes((Path(__file__).parents[2] / "Makefile").read_bytes())
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    (tmp_path / "requirements.lock").touch()
     python = tmp_path / "python"
     if script != "exit 127":
         python.write_text(f"#!/bin/sh\n{script}\n")

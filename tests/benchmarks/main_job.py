@@ -123,10 +123,17 @@ def _add_five_steps(env: dict[str, str]) -> None:
         "definitions.add_version(p, d)"
     )
     manage = [sys.executable, "manage.py"]
-    quiet = {"cwd": ROOT, "env": env, "check": True, "stdout": subprocess.DEVNULL}
-    subprocess.run([*manage, "migrate", "-v0"], **quiet)  # type: ignore[call-overload]
-    subprocess.run(  # type: ignore[call-overload]
-        [*manage, "shell", "-v0", "-c", script], input=yaml.safe_dump(FIVE_STEPS), text=True, **quiet
+    subprocess.run(
+        [*manage, "migrate", "-v0"], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL
+    )
+    subprocess.run(
+        [*manage, "shell", "-v0", "-c", script],
+        input=yaml.safe_dump(FIVE_STEPS),
+        text=True,
+        cwd=ROOT,
+        env=env,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
 
 
@@ -191,8 +198,7 @@ def throughput(system: Running) -> None:
 
     def send() -> None:
         with system.client() as client:
-            for _ in range(FILES // SENDERS):
-                runs.append(_send(client, content))
+            runs.extend(_send(client, content) for _ in range(FILES // SENDERS))
 
     _together(send)
     sent_s = time.monotonic() - began
@@ -203,7 +209,8 @@ def throughput(system: Running) -> None:
     whole_s = time.monotonic() - began
     worker_s = system.cpu_s("worker") - before["worker"]
     print(f"small files: {len(runs)} of 10 KB, five steps each, two workers, {SENDERS} senders")
-    print(f"  accepted {len(runs) / sent_s:.1f} a second, finished {len(runs) / whole_s:.1f} a second")
+    rates = (len(runs) / sent_s, len(runs) / whole_s)
+    print("  accepted {:.1f} a second, finished {:.1f} a second".format(*rates))
     for part, cpu_s in (("web", web_s), ("worker", worker_s)):
         print(f"  {part}: {cpu_s / len(runs) * 1000:.1f} CPU ms a file")
     print("  database: SQLite, inside web and worker")
@@ -214,7 +221,7 @@ def _send(client: httpx2.Client, content: bytes) -> str:
     made = client.post(
         "/api/v1/uploads/", data=data, files={"file": ("small.csv", content, "text/csv")}
     )
-    assert made.status_code == 201, made.text
+    made.raise_for_status()
     return str(made.json()["run"])
 
 
@@ -247,8 +254,8 @@ def memory(system: Running) -> None:
 
         def watch() -> None:
             while not done.wait(0.1):
-                for part in peak:
-                    peak[part] = max(peak[part], system.memory(part))
+                for part, highest in peak.items():
+                    peak[part] = max(highest, system.memory(part))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -259,7 +266,8 @@ def memory(system: Running) -> None:
         whole_s = time.monotonic() - began
         done.set()
         watcher.join()
-    assert run["state"] == "succeeded", run
+    if run["state"] != "succeeded":
+        raise SystemExit(f"The run ended as {run['state']}: {run['error_code']}.")
     print(f"1 GiB of text: received in {sent_s:.1f} s, worked on in {whole_s - sent_s:.1f} s")
     for part, start in idle.items():
         above = (peak[part] - start) / 1024**2

@@ -95,7 +95,7 @@ def forged(payload: dict[str, Any], **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "forge",
     [
-        lambda p, key, public: jwt.encode(p, None, algorithm="none"),
+        lambda p, key, public: jwt.encode(p, "", algorithm="none"),
         lambda p, key, public: jwt.encode(p, "0" * 64, algorithm="HS256"),
         lambda p, key, public: jwt.encode(forged(p, aud="other"), key, algorithm="EdDSA"),
         lambda p, key, public: jwt.encode(forged(p, iss="other"), key, algorithm="EdDSA"),

@@ -34,6 +34,7 @@ def upload(owner: Any) -> Upload:
 
 def latest(upload: Upload) -> Run:
     upload.refresh_from_db()
+    assert upload.run_id is not None
     return Run.objects.select_related("upload").get(pk=upload.run_id)
 
 
@@ -61,8 +62,9 @@ def test_a_run_ends_with_a_record_and_a_result_for_every_step(upload):
     assert trace[0].output is not None
     assert trace[0].output["sha256"] == upload.sha256
     for view in trace:
+        assert view.record.ended_at is not None
         assert view.record.ended_at >= view.record.started_at
-        assert view.record.bytes_in >= len(TEXT)
+        assert (view.record.bytes_in or 0) >= len(TEXT)
 
 
 def test_results_are_stored_encrypted(upload, settings):
@@ -156,6 +158,7 @@ def test_a_killed_workers_step_is_recorded_as_abandoned_and_done_again(upload, m
     with monkeypatch.context() as dying:
         dying.setattr(traces, "_end", die)
         claim = queue.claim(latest(upload).pk, "worker")
+        assert claim is not None
         with pytest.raises(KeyboardInterrupt):
             runner.execute(claim)
     Run.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
@@ -176,6 +179,7 @@ def test_damage_is_found_and_the_run_says_so(upload, settings):
 def test_cancelling_shuts_the_worker_out(upload):
     run = latest(upload)
     claim = queue.claim(run.pk, "worker")
+    assert claim is not None
     cancel_run(run)
     runner.execute(claim)
     run = latest(upload)

@@ -184,7 +184,7 @@ class _Pieces(io.RawIOBase):
         return data
 
 
-def pieces_of(file: io.BufferedReader, piece_bytes: int = 1024 * 1024) -> Iterator[bytes]:
+def file_pieces(file: io.BufferedReader, piece_bytes: int = 1024 * 1024) -> Iterator[bytes]:
     """Yield the rest of `file`."""
     while piece := file.read(piece_bytes):
         yield piece

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from uploads.backup.archive import Archive, pieces_of
+from uploads.backup.archive import Archive, file_pieces
 from uploads.backup.database import Snapshot, applied_migrations, take_snapshot
 from uploads.backup.keys import write_keys
 from uploads.backup.manifest import (
@@ -32,9 +32,8 @@ from uploads.backup.manifest import (
 )
 from uploads.management.progress import Progress
 from uploads.models import Blob, Upload
-from uploads.storage import BlobMissing, Stored, store
+from uploads.storage import BlobMissing, pieces_of, store
 
-PIECE_BYTES = 1024 * 1024
 BATCH = 500
 
 
@@ -103,7 +102,7 @@ def _copy_blobs(
                 size = stored.size
                 sha256 = earlier.get(name)
                 if sha256 is None or archive.size_of(name) != size:
-                    sha256 = _copy(archive, name, _pieces_of(stored), size)
+                    sha256 = _copy(archive, name, pieces_of(stored), size)
                     made.copied += 1
         except BlobMissing:
             made.missing.append(blob_id)
@@ -116,7 +115,7 @@ def _copy_blobs(
 
 def _copy_file(archive: Archive, name: str, path: Path) -> str:
     with path.open("rb") as file:
-        return _copy(archive, name, pieces_of(file), path.stat().st_size)
+        return _copy(archive, name, file_pieces(file), path.stat().st_size)
 
 
 def _copy(archive: Archive, name: str, content: Iterator[bytes], size: int) -> str:
@@ -145,11 +144,6 @@ def _scratch(archive: Archive, name: str) -> Iterator[Path]:
 def _sums_of_earlier(archive: Archive) -> Iterator[tuple[str, str]]:
     if archive.size_of(MANIFEST) is not None:
         yield from sums_of(archive, read_manifest(archive))
-
-
-def _pieces_of(stored: Stored) -> Iterator[bytes]:
-    for offset in range(0, stored.size, PIECE_BYTES):
-        yield stored.read_at(offset, PIECE_BYTES)
 
 
 def _no_longer_there(upload_ids: list[UUID]) -> list[UUID]:

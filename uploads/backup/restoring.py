@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
 from uploads.backup import database, keys
-from uploads.backup.archive import Archive, pieces_of
+from uploads.backup.archive import Archive, file_pieces
 from uploads.backup.errors import BackupFailed
 from uploads.backup.manifest import Lookup, Manifest, blob_of_name, read_manifest, sums_of
 from uploads.deletion import delete_upload
@@ -106,7 +106,7 @@ def _bring_back_blob(archive: Archive, name: str, blob_id: UUID) -> tuple[int, s
     with archive.read(name) as file:
         sink = store().create(blob_id)
         try:
-            for piece in pieces_of(file):
+            for piece in file_pieces(file):
                 sink.write(piece)
                 digest.update(piece)
                 size += len(piece)
@@ -121,7 +121,7 @@ def _bring_back_database(archive: Archive, manifest: Manifest) -> None:
     digest = hashlib.sha256()
     try:
         with archive.read(manifest.database) as file, partial.open("wb") as copy:
-            for piece in pieces_of(file):
+            for piece in file_pieces(file):
                 copy.write(piece)
                 digest.update(piece)
         if digest.hexdigest() != Lookup(sums_of(archive, manifest)).get(manifest.database):

@@ -5,7 +5,7 @@
 
 from uploads.errors import StorageFull
 from uploads.storage.errors import BlobMissing, StorageFailed
-from uploads.storage.protocol import Sink, Store, Stored
+from uploads.storage.protocol import Sink, Store, Stored, pieces_of
 from uploads.storage.registry import store, stores
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "StorageFull",
     "Store",
     "Stored",
+    "pieces_of",
     "store",
     "stores",
 ]

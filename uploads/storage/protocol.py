@@ -6,6 +6,8 @@ from uuid import UUID
 
 from config.ranges import RangeSource
 
+PIECE_BYTES = 1024 * 1024
+
 
 class Sink(Protocol):
     """A blob that is being written."""
@@ -56,3 +58,9 @@ class Store(Protocol):
     def sweep_partials(self, *, older_than_s: float) -> int:
         """Remove interrupted writes; return how many."""
         ...
+
+
+def pieces_of(source: RangeSource) -> Iterator[bytes]:
+    """Yield all bytes of `source`, in pieces of PIECE_BYTES, the last one shorter."""
+    for offset in range(0, source.size, PIECE_BYTES):
+        yield source.read_at(offset, PIECE_BYTES)

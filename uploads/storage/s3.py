@@ -38,6 +38,7 @@ PART_BYTES = 8 * MIB
 # and the largest object that S3 allows, 5 TiB, still fits.
 PARTS_OF_A_SIZE = 1000
 READ_AHEAD_BYTES = 4 * MIB
+TRIES = 4
 
 
 class S3Store:
@@ -81,7 +82,7 @@ class S3Store:
             config = Config(
                 connect_timeout=5,
                 read_timeout=30,
-                retries={"mode": "standard", "total_max_attempts": 4},
+                retries={"mode": "standard", "total_max_attempts": TRIES},
                 max_pool_connections=64,
                 request_checksum_calculation=when,
                 response_checksum_validation=when,

@@ -16,9 +16,9 @@ from django.conf import settings
 
 from config.durable import sync_folder
 from uploads.errors import StorageFull
-from uploads.storage import StorageFailed, store, stores
+from uploads.storage import BlobMissing, StorageFailed, store, stores
 from uploads.storage.local import FULL, LocalStore
-from uploads.tus.errors import SessionLocked
+from uploads.tus.errors import SessionGone, SessionLocked
 
 FOLDER = "arriving"  # beside the subfolders of the blobs, and in their file system
 COPY_BYTES = 1024 * 1024
@@ -82,13 +82,21 @@ class Part:
         return PartSource(self._descriptor)
 
     def commit(self) -> None:
-        """Make a durable blob of it. The file stays until `discard`."""
+        """Make a durable blob of it. The file stays until `discard`.
+
+        Raises:
+            SessionGone: the session was ended meanwhile, and the file with it.
+        """
         self.sync()
         target = next(iter(stores().values()))
         if isinstance(target, LocalStore):
-            with suppress(StorageFailed):  # not every file system knows second names
+            try:
                 target.adopt(self._blob_id, self._path)
                 return
+            except BlobMissing:
+                raise SessionGone from None
+            except StorageFailed:  # not every file system knows second names
+                pass
         self._copy()
 
     def _copy(self) -> None:

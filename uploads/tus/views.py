@@ -184,7 +184,7 @@ class SessionView(TusView):
                 status=204, headers=_headers(session, offset, upload.pk if upload else None)
             )
 
-        if session.finished_at and session.length in {offset, end}:
+        if session.finished_at and end == session.length:
             # The last request once more: its answer was lost.
             return HttpResponse(
                 status=204, headers=_headers(session, session.length, session.upload_id)

@@ -198,6 +198,15 @@ def test_a_listener_that_does_not_listen_does_not_stop_the_ring():
 
 
 @on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_bell_that_cannot_be_rung_undoes_nothing(settings, tmp_path):
+    (tmp_path / "file").touch()
+    settings.PROCESSING = {**settings.PROCESSING, "BELL": tmp_path / "file" / "bell"}
+    submit(uuid4())
+    assert OrmQ.objects.count() == 1
+
+
+@on_sqlite
 def test_ringing_for_nobody_is_silent(settings):
     bell.ring()
     assert not settings.PROCESSING["BELL"].parent.exists()

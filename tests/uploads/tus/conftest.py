@@ -12,6 +12,7 @@ from uploads.reading import open_content
 COLLECTION = "/api/v1/tus/"
 CHUNK = "application/offset+octet-stream"
 TEXT = b"hello, strongroom\n"
+LENGTH = len(TEXT)
 
 
 def encoded(value: str | bytes) -> str:
@@ -36,13 +37,13 @@ class Tus:
         known = {k.replace("_", "-"): str(v) for k, v in sent.items() if v is not None}
         return self.api.generic(method, path, body, content_type=content_type, headers=known)
 
-    def post(self, length: Any = len(TEXT), body: bytes = b"", **headers: Any) -> Any:
+    def post(self, length: Any = LENGTH, body: bytes = b"", **headers: Any) -> Any:
         headers = {"Upload_Metadata": metadata(filename="notes.txt"), **headers}
         if body:
             headers.setdefault("Content_Type", CHUNK)
         return self.request("POST", COLLECTION, body, Upload_Length=length, **headers)
 
-    def create(self, length: int = len(TEXT), **headers: Any) -> str:
+    def create(self, length: int = LENGTH, **headers: Any) -> str:
         response = self.post(length, **headers)
         assert response.status_code == 201, response.content
         return str(response["Location"])

@@ -9,13 +9,16 @@ from uploads.errors import TooLarge
 from uploads.tus import errors, protocol
 
 
-@pytest.mark.parametrize(("header", "length"), [("0", 0), ("1", 1), ("007", 7), (str(2**62), 2**62)])
+@pytest.mark.parametrize(
+    ("header", "length"), [("0", 0), ("1", 1), ("007", 7), (str(2**62), 2**62)]
+)
 def test_a_length_is_a_number_of_bytes(header, length):
     assert protocol.parse_length(header) == length
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", " ", "-1", "+1", "1.0", "1e3", "0x10", "abc", "1 2", "1,1", "١", "1\n"]
+    "header",
+    [None, "", " ", "-1", "+1", "1.0", "1e3", "0x10", "abc", "1 2", "1,1", "\u0661", "1\n"],
 )
 def test_what_is_no_number_is_no_length(header):
     with pytest.raises(errors.LengthInvalid):

@@ -1,0 +1,93 @@
+"""Many at once: quotas hold, and a session has one writer."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from tests.uploads.tus.conftest import TEXT, Tus, content_of, only_upload
+from uploads.models import Quota, Upload, UploadSession
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(jobs: list[Callable[[], Any]]) -> Counter[int]:
+    """Run all jobs at the same moment; return how often each status was answered."""
+    gate = threading.Barrier(len(jobs))
+    statuses: Counter[int] = Counter()
+
+    def run(job: Callable[[], Any]) -> None:
+        gate.wait()
+        try:
+            statuses[job().status_code] += 1
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
+@pytest.fixture
+def clients(client_of, owner, pipelines):
+    return lambda count: [Tus(client_of(owner)) for _ in range(count)]
+
+
+def test_fifty_creations_at_once_stay_within_the_quota(owner, clients):
+    Quota.objects.create(user=owner, max_bytes=20 * 100)
+    statuses = at_once([lambda tus=tus: tus.post(100) for tus in clients(50)])
+    assert statuses == {201: 20, 413: 30}
+    quota = Quota.objects.get()
+    assert (quota.reserved_bytes, quota.reserved_files) == (2000, 20)
+
+
+def test_all_doors_share_the_last_of_a_quota(owner, clients):
+    Quota.objects.create(user=owner, max_bytes=3 * len(TEXT))
+    crowd = clients(16)
+    by_tus = [lambda tus=tus: tus.post(body=TEXT) for tus in crowd[:8]]
+    by_put = [
+        lambda tus=tus: tus.api.generic("PUT", "/api/v1/uploads/a.txt", TEXT, "text/plain")
+        for tus in crowd[8:]
+    ]
+    statuses = at_once(by_tus + by_put)
+    quota = Quota.objects.get()
+    assert Upload.objects.count() == quota.used_files == statuses[201] == 3
+    assert quota.used_bytes == 3 * len(TEXT)
+    assert (quota.reserved_bytes, quota.reserved_files) == (0, 0)
+
+
+def test_a_reservation_is_not_for_other_doors(owner, clients):
+    Quota.objects.create(user=owner, max_bytes=len(TEXT) + 3)
+    (tus,) = clients(1)
+    path = tus.create()
+    put = tus.api.generic("PUT", "/api/v1/uploads/a.txt", b"four", "text/plain")
+    assert put.status_code == 413
+    assert tus.patch(path, 0, TEXT).status_code == 204
+
+
+def test_one_of_many_writers_wins(owner, clients):
+    crowd = clients(8)
+    path = crowd[0].create()
+    statuses = at_once([lambda tus=tus: tus.patch(path, 0, TEXT) for tus in crowd])
+    assert set(statuses) <= {204, 423}
+    assert statuses[204] >= 1
+    assert content_of(only_upload()) == TEXT
+    quota = Quota.objects.get()
+    assert (quota.used_files, quota.reserved_files) == (1, 0)
+
+
+def test_an_end_and_a_deletion_at_once_leave_no_reservation(owner, clients):
+    one, two = clients(2)
+    for path in [one.create() for _ in range(5)]:
+        at_once([partial(one.patch, path, 0, TEXT), partial(two.delete, path)])
+    quota = Quota.objects.get()
+    assert (quota.reserved_bytes, quota.reserved_files) == (0, 0)
+    assert quota.used_files == Upload.objects.count()
+    assert not UploadSession.objects.exists()
