@@ -20,6 +20,7 @@ from processing.models import Run, RunState
 from processing.pipelines import StepUse
 from processing.queue import Claim, ClaimLost
 from processing.sandbox import Sandbox, Session
+from processing.steps import registry
 from processing.steps.contract import Output, StepFailed
 from processing.traces import Work
 from uploads.keys import upload_key
@@ -29,8 +30,12 @@ logger = logging.getLogger(__name__)
 
 # Ends that say nothing about the file: the same run may succeed a moment later.
 PASSING = frozenset({"storage_failed", "storage_full", "key_unavailable", "worker_failed"})
-BACK_OFF = timedelta(seconds=2)
-LONGEST_BACK_OFF = timedelta(minutes=10)
+FIRST_PAUSE = timedelta(seconds=2)
+LONGEST_PAUSE = timedelta(minutes=10)
+
+
+class TryAgain(StepFailed):
+    """A step failed whose pipeline grants it another attempt."""
 
 
 def execute(claim: Claim) -> None:
@@ -58,10 +63,10 @@ def _execute(claim: Claim, run: Run) -> None:
     except ClaimLost:
         raise
     except (StepFailed, AppError) as error:
-        _end_badly(claim, *traces.reason_of(error))
+        _end_badly(claim, error)
     except Exception as error:
         logger.exception("run interrupted", extra={"run": str(run.pk)})
-        _end_badly(claim, *traces.reason_of(error))
+        _end_badly(claim, error)
     logger.info("run left", extra={"run": str(run.pk), "attempt": claim.attempt})
 
 
@@ -79,12 +84,16 @@ def _run_steps(work: Work) -> bool:
                 continue
             if queue.stopping():
                 return False
+            if not registry.get(use.step).reads(upload.media_type):
+                traces.skip(work, [(position, use.name)], caused_by="media_type")
+                continue
             try:
                 results[use.name] = _run_step(work, session, position, use, results)
             except StepFailed as error:
+                if traces.failures(work, position) < use.max_attempts:
+                    raise TryAgain(error.code, error.detail) from error
                 rest = [(p, u.name) for p, u in enumerate(uses) if p > position]
-                if error.code not in PASSING:
-                    traces.skip(work, rest, caused_by=use.name)
+                traces.skip(work, rest, caused_by=use.name)
                 raise
     return True
 
@@ -98,13 +107,16 @@ def _run_step(
             settings=use.settings,
             results=results,
             open_artifact=recording.drafts.open,
+            wall_s=use.timeout_s,
         )
     return recording.outcome.output
 
 
-def _end_badly(claim: Claim, code: str, detail: str) -> None:
-    if code in PASSING and claim.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
-        pause = min(BACK_OFF * 2 ** (claim.attempt - 1), LONGEST_BACK_OFF)
+def _end_badly(claim: Claim, error: Exception) -> None:
+    code, detail = traces.reason_of(error)
+    again = code in PASSING or isinstance(error, TryAgain)
+    if again and claim.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
+        pause = min(FIRST_PAUSE * 2 ** (claim.attempt - 1), LONGEST_PAUSE)
         due_at = timezone.now() + pause * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
         queue.release(claim, due_at=due_at)
         return

@@ -115,6 +115,11 @@ def skip(work: Work, steps: Sequence[tuple[int, str]], *, caused_by: str) -> Non
         )
 
 
+def failures(work: Work, position: int) -> int:
+    """Return how often a step of this run has failed."""
+    return work.run.records.filter(position=position, state=StepState.FAILED).count()
+
+
 def abandon(run_id: UUID) -> int:
     """Close the records that a killed worker left open; return how many."""
     return StepRecord.objects.filter(run_id=run_id, state=StepState.RUNNING).update(

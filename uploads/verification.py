@@ -26,12 +26,10 @@ from uploads.storage import BlobMissing, StorageFailed, store
 logger = logging.getLogger(__name__)
 
 BATCH = 200  # rows at once: no query stays open for longer, or SQLite's log could not be cut
-# Bytes are stored before their row is committed: what is younger may be about to get one.
-GRACE_S = 15 * 60
 
 
 class Fault(StrEnum):
-    """What can be wrong. All but the last mean that content cannot be had."""
+    """What can be wrong with stored bytes, or with the rows that describe them."""
 
     DAMAGED = "damaged"
     MISSING = "missing"
@@ -92,8 +90,11 @@ def look_at(blobs: QuerySet[Blob], *, slices: int = 1) -> Iterator[Look]:
             yield Look(blob.size, True, (_noted(finding),) if finding else ())
 
 
-def look_for_strays(*, grace_s: float = GRACE_S) -> Iterator[Finding]:
-    """Yield bytes without a row, and uploads without a file; nothing younger than `grace_s`."""
+def look_for_strays(*, grace_s: float) -> Iterator[Finding]:
+    """Yield bytes without a row, and uploads without a file.
+
+    Bytes are stored before their row is committed: none younger than `grace_s` are called stray.
+    """
     ids = store().ids(older_than_s=grace_s)
     while batch := set(islice(ids, BATCH)):
         known = set(Blob.objects.filter(pk__in=batch).values_list("pk", flat=True))

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from signal import SIGKILL, SIGXCPU, Signals
 from types import TracebackType
 from typing import Self
@@ -54,8 +55,9 @@ class Session:
         settings: Mapping[str, JSON],
         results: Mapping[str, Output],
         open_artifact: Callable[[str, str], ArtifactSink],
+        wall_s: float | None = None,
     ) -> StepOutcome:
-        """Run the step `name` and return its outcome.
+        """Run the step `name` and return its outcome; `wall_s` replaces its own time limit.
 
         What `content` and the artifacts' sinks raise comes through, after the child's end.
 
@@ -63,6 +65,8 @@ class Session:
             StepStopped: the step failed, or was ended, or could not start.
         """
         limits = self._find_step(name).limits
+        if wall_s is not None:
+            limits = replace(limits, wall_s=wall_s)
         request = protocol.Request(
             name=name,
             settings=dict(settings),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from config.startup import preflight
 from config.startup.preflight import (
     Address,
     CannotStart,
@@ -47,10 +48,31 @@ def test_a_port_in_use_is_refused(listener: socket.socket) -> None:
 
 def test_a_port_that_is_bound_but_does_not_answer_is_refused() -> None:
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         with pytest.raises(CannotStart, match="is in use"):
             check_address(Address("127.0.0.1", port))
+
+
+def test_a_port_where_localhost_leads_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preflight, "_somebody_listens", lambda host, port: host == "::1")
+    with pytest.raises(CannotStart, match="is in use"):
+        check_address(Address("127.0.0.1", free_port()))
+
+
+def test_a_port_that_was_in_use_a_moment_ago_is_accepted() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            served, _ = server.accept()
+            served.close()  # first, so that this side has to wait for stray packets
+            client.recv(1)
+    check_address(Address("127.0.0.1", port))
 
 
 def test_a_port_in_use_on_every_address_is_refused(listener: socket.socket) -> None:

@@ -110,6 +110,31 @@ def test_a_step_that_fails_ends_the_run_and_names_what_it_caused(upload, monkeyp
     assert set(store().ids()) == set(Blob.objects.values_list("pk", flat=True))
 
 
+def pipeline_of(*steps: dict[str, Any]) -> None:
+    pipeline = Pipeline.objects.get(name="text")
+    data = {"name": "text", "title": "Text", "media_types": ["text/*"], "steps": list(steps)}
+    add_version(pipeline, parse(data))
+
+
+def test_a_step_that_cannot_read_this_type_is_skipped_and_the_run_goes_on(upload):
+    pipeline_of({"step": "pdf_text"}, {"step": "checksum"})
+    start_run(upload=upload)
+    run = work(upload)
+    assert run.state == RunState.SUCCEEDED
+    assert effects(run) == [("pdf_text", "skipped"), ("checksum", "succeeded")]
+
+
+def test_a_step_gets_the_attempts_and_the_time_that_its_pipeline_grants(upload, monkeypatch):
+    pipeline_of({"step": "checksum", "max_attempts": 2, "timeout_s": 0.000001})
+    start_run(upload=upload)
+    run = work(upload)
+    assert run.state == RunState.QUEUED
+    Run.objects.update(due_at=timezone.now())
+    run = work(upload)
+    assert (run.state, run.error_code) == (RunState.FAILED, "step_timed_out")
+    assert effects(run) == [("checksum", "failed"), ("checksum", "failed")]
+
+
 def test_what_passes_is_tried_again_later_and_finished_steps_keep_their_effect(
     upload, monkeypatch
 ):

@@ -7,24 +7,25 @@ exactly when there is an upload.
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.http import HttpResponse
 
-from uploads.encryption import Damaged
+from uploads.encryption import SEGMENT_BYTES, Damaged
 from uploads.errors import Refusal
 from uploads.intake import Arrival, Halt, Reserved
 from uploads.models import Upload, UploadSession
 from uploads.policy import policy
 from uploads.tus.claims import Claim
 from uploads.tus.digests import digests
-from uploads.tus.errors import ChecksumMismatch, LengthExceeded, SessionGone
+from uploads.tus.errors import ChecksumMismatch, LengthExceeded, SessionGone, SessionLocked
 from uploads.tus.parts import Part
 from uploads.tus.protocol import Checksum
 from uploads.tus.sessions import end, offer_of
 
 # What a killed server may ask for again, at most; every checkpoint waits for the disk.
 CHECKPOINT_BYTES = 64 * 1024 * 1024
-PIECE_BYTES = 512 * 1024  # a writer keeps a buffer of the largest piece that it has met
+PIECE_BYTES = SEGMENT_BYTES  # a writer keeps a buffer of the largest piece that it has met
 
 # Makes the answer to a body that was taken: the durable offset, and at the end the upload.
 Answer = Callable[[int, Upload | None], HttpResponse]
@@ -72,6 +73,7 @@ def _arrival(session: UploadSession, part: Part, claim: Claim) -> Arrival:
         if part.source().size < stored_bytes:
             raise Damaged("length")
         part.cut(stored_bytes)
+    session.checkpoint = b""  # a segment of memory for as long as the body takes
     return arrival
 
 
@@ -124,12 +126,12 @@ class SessionReceiver:
         return answer
 
     def abort(self) -> None:
-        """Keep what has arrived, if it was the network that failed."""
+        """Keep what has arrived, if it was the network that failed and nobody took over."""
         unproven = self._hashed is not None  # half a body has no checksum
         kept = range(self._durable + 1, self._session.length)
         try:
             if not self._failed and not unproven and self._arrival.size in kept:
-                with self._claim.held():
+                with suppress(SessionLocked), self._claim.held():
                     self._checkpoint()
         finally:
             self._claim.release()

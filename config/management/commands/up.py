@@ -43,6 +43,8 @@ class Command(BaseCommand):
                 asyncio.run(self._supervisor(address).run())
         except KeyboardInterrupt:  # before the supervisor listened for it
             sys.exit(130)
+        sys.stdout.flush()
+        os._exit(0)  # all is stopped; the interpreter's own tidying up may take a second more
 
     def _prepare(self, address: Address) -> None:
         if database.migrate():

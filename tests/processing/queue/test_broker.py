@@ -157,10 +157,12 @@ def test_a_database_out_of_reach_is_waited_for(broker, monkeypatch):
     def fail(self: BellBroker) -> Any:
         raise OperationalError
 
+    broker.dequeue()
     with monkeypatch.context() as broken:
         broken.setattr(BellBroker, "_take", fail)
         broken.setattr(connection, "close", lambda: None)  # it is the test's own
         assert broker.dequeue() == []
+    assert broker._bell is None, "the old bell may hang on a connection that is gone"
     submit(run_id := uuid4())
     assert run_ids(broker.dequeue()) == [str(run_id)]
 

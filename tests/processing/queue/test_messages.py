@@ -37,6 +37,7 @@ FORGED = {
     "another run's signature": f"{RUN}:" + signed(str(UUID(int=1))).rpartition(":")[2],
     "signed for sessions": signed(str(RUN), key=project.SECRET_KEY),
     "signed for another purpose": signed(str(RUN), salt="processing.queue.other"),
+    "signed for no purpose": signing.Signer(key=KEY).sign(str(RUN)),
     "signed, and no run id": signed("os.system"),
     "signed, and two run ids": signed(f"{RUN} {RUN}"),
     "a task of django-q2": messages.execute_task(RUN),

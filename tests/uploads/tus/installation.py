@@ -129,8 +129,10 @@ class Installation:
     def patch(self, path: str, offset: int, body: Any) -> tuple[int, dict[str, str], bytes]:
         """Send a chunk, once more for as long as a dead writer's lease lasts."""
         kind = "application/offset+octet-stream"
+        answer: tuple[int, dict[str, str], bytes] = (423, {}, b"")
         for _ in range(60):
-            answer = self.tus("PATCH", path, body, Upload_Offset=offset, Content_Type=kind)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # not to be read
+                answer = self.tus("PATCH", path, body, Upload_Offset=offset, Content_Type=kind)
             if answer[0] != 423:
                 break
             time.sleep(0.2)

@@ -71,11 +71,11 @@ def test_a_server_killed_at_any_moment_loses_nothing_it_acknowledged(installatio
         rest = CONTENT[offset:]
 
         def send(offset: int = offset, rest: bytes = rest) -> None:
-            with contextlib.suppress(OSError):
-                with installation.begin_patch(path, offset, len(rest)) as client:
-                    for start in range(0, len(rest), 64 * 1024):
-                        client.sendall(rest[start : start + 64 * 1024])
-                        time.sleep(0.001)
+            client = installation.begin_patch(path, offset, len(rest))
+            with client, contextlib.suppress(OSError):
+                for start in range(0, len(rest), 64 * 1024):
+                    client.sendall(rest[start : start + 64 * 1024])
+                    time.sleep(0.001)
 
         sender = threading.Thread(target=send)
         sender.start()
@@ -117,14 +117,13 @@ def holding(folder: Path, needle: bytes) -> list[Path]:
 
 def test_a_half_open_writer_is_taken_over_within_five_seconds(installation):
     path = installation.create(len(CONTENT))
-    client = installation.begin_patch(path, 0, len(CONTENT))
-    client.sendall(CONTENT[:1000])
-    time.sleep(0.3)
-    began = time.monotonic()
-    status, headers, _ = installation.patch(path, 0, CONTENT)
-    assert status == 204
-    assert time.monotonic() - began < 8
-    client.close()
+    with installation.begin_patch(path, 0, len(CONTENT)) as client:
+        client.sendall(CONTENT[:1000])
+        time.sleep(0.3)
+        began = time.monotonic()
+        status, headers, _ = installation.patch(path, 0, CONTENT)
+        assert status == 204
+        assert time.monotonic() - began < 8
     assert fetch(installation, headers["upload-location"])[0] == SHA256
 
 

@@ -17,7 +17,8 @@ from uploads.keys import key_ring
 from uploads.management.progress import Progress
 from uploads.models import Upload
 from uploads.storage import StorageFailed
-from uploads.verification import GRACE_S, Fault, Finding, blobs_of, look_at, look_for_strays
+from uploads.deletion import GRACE_S
+from uploads.verification import Fault, Finding, blobs_of, look_at, look_for_strays
 
 ALL_WELL, AT_FAULT, COULD_NOT_LOOK = 0, 1, 2
 
@@ -32,11 +33,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Return 1 if content is damaged or missing; bytes that nobody needs are no harm."""
+        """Return 2 if all that was found is bytes that could not be read."""
         faults = {finding.fault for finding in self.findings}
-        if faults & {Fault.DAMAGED, Fault.MISSING, Fault.NO_KEY}:
+        if faults - {Fault.UNREADABLE}:
             return AT_FAULT
-        return COULD_NOT_LOOK if Fault.UNREADABLE in faults else ALL_WELL
+        return COULD_NOT_LOOK if faults else ALL_WELL
 
     def as_json(self) -> str:
         """Return the report for a program."""
@@ -74,7 +75,7 @@ class Report:
 class Command(BaseCommand):
     help = (
         "Read every blob, or some, and compare it with its rows. Ends with 0 if all is well, 1 if "
-        "something is damaged, missing or without a key, 2 if it could not look."
+        "something is damaged, missing, orphaned or without a key, 2 if it could not look."
     )
     requires_system_checks: list[str] = []  # what is wrong is what it has to say itself
 
