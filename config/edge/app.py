@@ -100,7 +100,7 @@ class Edge:
             await exchange.refuse(error)
         except RequestTimeout:
             return
-        if not isinstance(error, RequestTimeout | Stopping):
+        if not isinstance(error, Stopping):
             await exchange.linger()
 
     async def _respond(self, scope: Scope, _receive: Receive, _send: Send) -> None:

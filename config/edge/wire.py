@@ -82,10 +82,13 @@ class Answer:
 
 
 def encoded(headers: list[Header], *, without: frozenset[str] = frozenset()) -> list[Any]:
-    """Return `headers` as ASGI wants them, without those of one connection and `without`."""
+    """Return `headers` as ASGI wants them, without those of one connection and `without`.
+
+    Blanks around a value belong to the line, not to the value; Django's cookies begin with one.
+    """
     dropped = HOP_BY_HOP | without
     return [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        (name.lower().encode("latin-1"), value.strip(" \t").encode("latin-1"))
         for name, value in headers
         if name.lower() not in dropped
     ]

@@ -108,6 +108,11 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
+# --- Mail -----------------------------------------------------------------------------------
+
+# Without a mail server nothing is sent, and nothing promises it: administrators set passwords.
+vars().update(env.email_url("STRONGROOM_EMAIL_URL", default="dummymail://"))
+
 # --- Sign-in --------------------------------------------------------------------------------
 
 AUTHENTICATION_BACKENDS = [

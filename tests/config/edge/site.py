@@ -163,6 +163,15 @@ class Counting(View):
         return receive_body(request, counter)
 
 
+class Misled(View):
+    """Says that it receives, and then reads the body all the same."""
+
+    receives = frozenset({"POST"})
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(f"read {len(request.body)} bytes")
+
+
 @method_decorator(csrf_protect, name="dispatch")
 class Guarded(Receiving):
     """Like a page that takes a form: the token is looked for in the body first."""
@@ -256,6 +265,8 @@ class Replacing:
         if request.GET.get("then") == "crash":
             raise RuntimeError("a middleware crashed")
         response["X-From-Middleware"] = "yes"
+        if request.GET.get("then") == "cookie":
+            response.set_cookie("seen", "1")
         return response
 
 
@@ -268,6 +279,7 @@ urlpatterns = [
     path("sleep", sleep),
     path("receive", Receiving.as_view()),
     path("count", Counting.as_view()),
+    path("misled", Misled.as_view()),
     path("guarded", Guarded.as_view()),
     path("content", content),
     path("empty", empty),

@@ -301,10 +301,18 @@ def test_a_path_that_leads_nowhere_is_refused_without_its_body(edge: Edge) -> No
 def test_a_harmless_request_id_is_taken_and_given_back(
     edge: Edge, offered: str, taken: bool
 ) -> None:
-    page = asyncio.run(fetch(edge, "GET", "/hello", [("X-Request-ID", offered)]))
-    given = page.header("X-Request-ID")
-    assert given
-    assert (given == offered) is taken
+    async def scenario() -> list[Connection]:
+        headers = [("X-Request-ID", offered)]
+        too_long = [*headers, ("Content-Length", str(2**40))]
+        return [
+            await fetch(edge, "GET", "/hello", headers),
+            await fetch(edge, "POST", "/echo", too_long),  # answered by the edge itself
+        ]
+
+    for page in asyncio.run(scenario()):
+        given = page.header("X-Request-ID")
+        assert given
+        assert (given == offered) is taken
 
 
 def test_the_access_line_names_the_path_and_never_the_query(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import uvloop
 from django.test import Client
 
 from config.edge.app import Edge
@@ -282,8 +283,6 @@ def test_a_shutdown_ends_streams_at_once_and_the_rest_after_a_grace(make_edge: M
             await anna.end(0.25)
             short.feed(b"def", more=False)
             await short.end(0.25)
-            await upload.until(lambda c: c.complete)
-            upload.disconnect()
             await asyncio.gather(upload.end(), download.end())
             assert time.monotonic() - began < 1
             late = await fetch(edge, "GET", "/events/anna")
@@ -300,12 +299,19 @@ def test_a_shutdown_ends_streams_at_once_and_the_rest_after_a_grace(make_edge: M
     assert Source.closed == ["closed"]
 
 
-def test_a_signal_reaches_the_edge_and_the_server_both(edge: Edge) -> None:
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("through_the_loop", [True, False])
+def test_a_signal_reaches_the_edge_and_the_server_both(
+    edge: Edge, new_loop: Callable[[], asyncio.AbstractEventLoop], through_the_loop: bool
+) -> None:
     heard: list[str] = []
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, heard.append, "server")
+        if through_the_loop:
+            loop.add_signal_handler(signal.SIGTERM, heard.append, "server")
+        else:
+            signal.signal(signal.SIGTERM, lambda *_: heard.append("server"))
         async with lifespan(edge):
             anna = await listen(edge)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -314,7 +320,11 @@ def test_a_signal_reaches_the_edge_and_the_server_both(edge: Edge) -> None:
             await asyncio.sleep(0.05)
         loop.remove_signal_handler(signal.SIGTERM)
 
-    asyncio.run(scenario())
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(scenario())
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     assert heard == ["server"]
 
 

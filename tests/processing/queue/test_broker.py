@@ -16,10 +16,6 @@ from processing.queue import BellBroker, bell, submit
 from processing.queue.broker import TICK_S
 from processing.queue.stop import STOP
 
-on_sqlite = pytest.mark.skipif(
-    "connection.vendor != 'sqlite'", reason="PostgreSQL has a bell of its own"
-)
-
 
 @pytest.fixture
 def broker(monkeypatch: Any) -> Any:
@@ -167,7 +163,6 @@ def test_a_database_out_of_reach_is_waited_for(broker, monkeypatch):
     assert run_ids(broker.dequeue()) == [str(run_id)]
 
 
-@on_sqlite
 def test_every_listener_hears_a_ring():
     listeners = [bell.SocketBell() for _ in range(3)]
     bell.ring()
@@ -177,7 +172,6 @@ def test_every_listener_hears_a_ring():
         listener.close()
 
 
-@on_sqlite
 def test_a_dead_listener_is_cleared_away(settings):
     dead, alive = bell.SocketBell(), bell.SocketBell()
     dead._socket.close()
@@ -190,7 +184,6 @@ def test_a_dead_listener_is_cleared_away(settings):
     assert list(folder.iterdir()) == []
 
 
-@on_sqlite
 def test_a_listener_that_does_not_listen_does_not_stop_the_ring():
     deaf = bell.SocketBell()
     for _ in range(2000):
@@ -199,7 +192,6 @@ def test_a_listener_that_does_not_listen_does_not_stop_the_ring():
     deaf.close()
 
 
-@on_sqlite
 @pytest.mark.django_db(transaction=True)
 def test_a_bell_that_cannot_be_rung_undoes_nothing(settings, tmp_path):
     (tmp_path / "file").touch()
@@ -208,13 +200,11 @@ def test_a_bell_that_cannot_be_rung_undoes_nothing(settings, tmp_path):
     assert OrmQ.objects.count() == 1
 
 
-@on_sqlite
 def test_ringing_for_nobody_is_silent(settings):
     bell.ring()
     assert not settings.PROCESSING["BELL"].parent.exists()
 
 
-@on_sqlite
 def test_the_bell_may_hang_deeper_than_a_socket_address_is_long(settings, tmp_path):
     deep = tmp_path / ("x" * 100) / ("y" * 100) / "bell"
     settings.PROCESSING = {**settings.PROCESSING, "BELL": deep}

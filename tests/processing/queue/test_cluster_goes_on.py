@@ -5,7 +5,6 @@ from typing import Any
 
 import psutil
 import pytest
-from django.db import connection
 from django.utils import timezone
 from django_q.models import OrmQ, Task
 
@@ -123,17 +122,6 @@ def test_ticks_do_not_pile_up_while_the_workers_are_busy(cluster, queue_run):
     run = queue_run()
     assert until_succeeded(run) < MAY_TAKE_S
     assert cluster.named("queue-pusher") == [pusher]
-
-
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no connections to cut")
-def test_cut_connections_are_made_anew(cluster, queue_run):
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    run = queue_run()
-    assert until_succeeded(run) < RECOVERY_S
 
 
 def test_two_clusters_share_the_work_and_do_nothing_twice(cluster, queue_run, tmp_path):

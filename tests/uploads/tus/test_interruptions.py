@@ -166,11 +166,16 @@ def test_the_row_waits_for_the_disk(tus, monkeypatch):
 def test_bytes_are_synced_before_the_row_says_so(tus, monkeypatch):
     path = tus.create(len(CONTENT))
     order: list[str] = []
-    sync, change = Part.sync, claims.Claim._change
-    monkeypatch.setattr(Part, "sync", lambda part: (sync(part), order.append("sync"))[0])
-    monkeypatch.setattr(
-        claims.Claim, "_change", lambda claim, **v: (change(claim, **v), order.append("row"))[0]
-    )
+
+    def noting(name: str, real: Any) -> Any:
+        def noted(*args: Any, **kwargs: Any) -> None:
+            real(*args, **kwargs)
+            order.append(name)
+
+        return noted
+
+    monkeypatch.setattr(Part, "sync", noting("sync", Part.sync))
+    monkeypatch.setattr(claims.Claim, "_change", noting("row", claims.Claim._change))
     tus.patch(path, 0, CONTENT[:1000])
     assert order == ["sync", "row"]
 

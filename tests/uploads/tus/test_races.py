@@ -42,7 +42,7 @@ def clients(client_of, owner, pipelines):
 
 def test_fifty_creations_at_once_stay_within_the_quota(owner, clients):
     Quota.objects.create(user=owner, max_bytes=20 * 100)
-    statuses = at_once([lambda tus=tus: tus.post(100) for tus in clients(50)])
+    statuses = at_once([partial(tus.post, 100) for tus in clients(50)])
     assert statuses == {201: 20, 413: 30}
     quota = Quota.objects.get()
     assert (quota.reserved_bytes, quota.reserved_files) == (2000, 20)
@@ -51,9 +51,9 @@ def test_fifty_creations_at_once_stay_within_the_quota(owner, clients):
 def test_all_doors_share_the_last_of_a_quota(owner, clients):
     Quota.objects.create(user=owner, max_bytes=3 * len(TEXT))
     crowd = clients(16)
-    by_tus = [lambda tus=tus: tus.post(body=TEXT) for tus in crowd[:8]]
+    by_tus = [partial(tus.post, body=TEXT) for tus in crowd[:8]]
     by_put = [
-        lambda tus=tus: tus.api.generic("PUT", "/api/v1/uploads/a.txt", TEXT, "text/plain")
+        partial(tus.api.generic, "PUT", "/api/v1/uploads/a.txt", TEXT, "text/plain")
         for tus in crowd[8:]
     ]
     statuses = at_once(by_tus + by_put)
@@ -75,7 +75,7 @@ def test_a_reservation_is_not_for_other_doors(owner, clients):
 def test_one_of_many_writers_wins(owner, clients):
     crowd = clients(8)
     path = crowd[0].create()
-    statuses = at_once([lambda tus=tus: tus.patch(path, 0, TEXT) for tus in crowd])
+    statuses = at_once([partial(tus.patch, path, 0, TEXT) for tus in crowd])
     assert set(statuses) <= {204, 423}
     assert statuses[204] >= 1
     assert content_of(only_upload()) == TEXT

@@ -413,7 +413,7 @@ def test_the_address_alone_authorises(tus, nobody, method, headers, body):
 def test_an_expired_token_does_not_end_an_upload(tus, owner, client_of, method, headers, body):
     from config.accounts.tokens import AccessToken, issue
 
-    token = AccessToken(issue(owner).access)
+    token = AccessToken(issue(owner).access)  # type: ignore[arg-type]
     token.set_exp(from_time=timezone.now() - timedelta(hours=2), lifetime=timedelta(minutes=1))
     api = client_of(None)
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
