@@ -36,7 +36,7 @@ class NameTooLong(Refusal):
 
 class NameIsAPath(Refusal):
     code = "name_is_a_path"
-    detail = "The name of the file contains a path separator or a control character."
+    detail = "The name of the file is a path: it contains a separator or a NUL, or names a folder."
 
 
 class TooLarge(Refusal):

@@ -22,13 +22,14 @@ from config.ids import uuid7
 from config.ranges import RangeSource
 from uploads import quota, signals
 from uploads.encryption import HEAD_BYTES as ENVELOPE_BYTES
-from uploads.encryption import BlobReader, BlobWriter, new_key
+from uploads.encryption import BlobWriter, new_key
 from uploads.errors import DigestMismatch, EmptyFile, QuotaExceeded, Truncated
 from uploads.keys import add_upload_key
 from uploads.media_types import HEAD_BYTES, detect
 from uploads.models import Blob, Door, Upload
 from uploads.names import seal_name
 from uploads.policy import policy
+from uploads.reading import read_unrecorded
 from uploads.storage import Sink, store
 from uploads.validation import Policy, check_media_type, check_name, check_size
 
@@ -269,7 +270,7 @@ class Arrival:
         if self.digest is None:
             assert self._reserved is not None  # noqa: S101 (only what is reserved goes on)
             digest = hashlib.sha256()
-            for chunk in BlobReader(self._reserved.sink.source(), **self._keys()).chunks():
+            for chunk in read_unrecorded(self._reserved.sink.source(), **self._keys()):
                 digest.update(chunk)
             self.digest = digest
         return self.digest
@@ -278,7 +279,7 @@ class Arrival:
     def _record(self, sha256: str, pipeline: str | None) -> Upload:
         owner, identity = self.offer.owner, self._identity
         enter = self._enter if self._reserved is None else self._reserved.enter
-        upload = Upload(
+        upload = Upload.objects.create(
             pk=identity.upload_id,
             owner=owner,
             sealed_name=seal_name(self.offer.name, key=identity.key, upload_id=identity.upload_id),
@@ -292,7 +293,6 @@ class Arrival:
             created_at=timezone.now(),
         )
         enter(upload)
-        upload.save(force_insert=True)
         Blob.objects.create(pk=identity.blob_id, upload=upload, is_content=True, size=self.size)
         signals.upload_stored.send(Arrival, upload=upload, pipeline=pipeline)
         logger.info("upload stored", extra={"upload": str(upload.pk), "bytes": upload.size})

@@ -72,6 +72,16 @@ def open_blob(blob: Blob) -> OpenBlob:
     return OpenBlob(blob, stored, reader)
 
 
+def read_unrecorded(
+    source: RangeSource, *, upload_key: bytes, upload_id: UUID, owner_id: UUID, blob_id: UUID
+) -> Iterator[bytes]:
+    """Yield the plaintext of a whole blob that has no row yet; raises as `open_blob`."""
+    reader = BlobReader(
+        source, upload_key=upload_key, upload_id=upload_id, owner_id=owner_id, blob_id=blob_id
+    )
+    return reader.chunks()
+
+
 def open_content(upload: Upload) -> OpenBlob:
     """Open the file itself; raises as `open_blob`."""
     blob = Blob.objects.select_related("upload").filter(upload=upload, is_content=True).first()

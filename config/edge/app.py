@@ -141,7 +141,7 @@ class Edge:
                 )
                 await exchange.answer(Answer.of(response).under(reply.answer.headers))
             case SendContent() as content:
-                with self._interruptible():
+                with self._interruptible(), self._pools.stream():
                     await sending.send(exchange, content, reply.answer, self._pools)
             case StreamEvents() as wanted:
                 with self._interruptible():

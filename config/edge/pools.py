@@ -1,8 +1,9 @@
 """The threads behind the event loop. The loop waits for threads, never a thread for the loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -26,6 +27,26 @@ class Pools:
         self.pages = ThreadPoolExecutor(limits.threads, "edge-pages")
         self.bytes = ThreadPoolExecutor(limits.byte_threads, "edge-bytes")
         self.events = ThreadPoolExecutor(1, "edge-events")
+        self._byte_threads = limits.byte_threads
+        self._streams = 0
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Count one body or content on its way."""
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
+    @property
+    def crowded(self) -> bool:
+        """Tell whether threads are fewer than streams.
+
+        A piece that waits in memory for a thread then brings no speed, so a stream should have
+        only one.
+        """
+        return self._streams > self._byte_threads
 
     def close(self) -> None:
         """Start nothing more; what runs may end."""

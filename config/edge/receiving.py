@@ -30,10 +30,12 @@ class Delivery:
         self._finishing: asyncio.Future[HttpResponse] | None = None
 
     async def write(self, data: bytes) -> None:
-        """Begin to write `data`, after the write before it."""
+        """Begin to write `data`, after the write before it; in a crowd, also end it."""
         await self.written()
         self._writing = submit(self._pools.bytes, self._request_id, self._receiver.write, data)
         self._writing.add_done_callback(self._note)
+        if self._pools.crowded:
+            await self.written()
 
     def _note(self, writing: "asyncio.Future[None]") -> None:
         if writing.exception() is not None and not self.failed.done():
@@ -99,7 +101,7 @@ async def receive(
     """
     delivery = Delivery(receiver, pools, exchange.request_id)
     try:
-        with interruptible():
+        with interruptible(), pools.stream():
             await pump(exchange.body, delivery)
         return await delivery.finish()
     except BaseException:

@@ -28,16 +28,19 @@ async def send(exchange: Exchange, content: SendContent, answer: Answer, pools: 
     gone = asyncio.ensure_future(exchange.body.gone())
     reading: asyncio.Future[bytes] | None = None
     try:
-        pending = list(offsets(content.part))[::-1]
-        reading = read(pending.pop()) if pending else None
+        starts = offsets(content.part)
+        if starts:
+            reading = read(starts[0])
         data = b"" if reading is None else await reading
         await exchange.begin(answer.status, answer.headers, without=frozenset())
-        while not gone.done():
-            reading = read(pending.pop()) if pending else None
-            await exchange.piece(data, more=reading is not None)
-            if reading is None:
+        for at in starts[1:]:
+            reading = None if pools.crowded else read(at)
+            await exchange.piece(data, more=True)
+            if gone.done():
                 return
+            reading = reading or read(at)
             data = await reading
+        await exchange.piece(data, more=False)
     except RequestTimeout:
         logger.info("a client stopped reading", extra={"request_id": exchange.request_id})
     finally:

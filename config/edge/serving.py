@@ -13,8 +13,8 @@ def granian_command(*, host: str, port: int, application: str = APPLICATION) -> 
         "--port": str(port),
         # HTTP/2 is the proxy's business; without it and websockets, bodies come in faster.
         "--http": "1",
-        # One read of a fast upload then fills one write of the receiver.
-        "--http1-buffer-size": str(1024 * 1024),
+        # What one fast upload brings at a time, and about a third of what it holds in memory.
+        "--http1-buffer-size": str(768 * 1024),
         "--http1-header-read-timeout": "15000",
         # Idle connections and event streams count, too.
         "--backlog": "2048",

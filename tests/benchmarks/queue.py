@@ -97,6 +97,16 @@ def drained(cluster: "ClusterProcess", make: MakeRuns, count: int) -> tuple[floa
     return count / took_s, (cpu_s(cluster) - before) / count * 1e3
 
 
+def commits_per_s(count: int = 100) -> float:
+    """Return how fast this database commits a change of one row: a run takes two commits."""
+    from processing.models import Pipeline
+
+    began = time.monotonic()
+    for _ in range(count):
+        Pipeline.objects.update(title="Nothing")
+    return count / (time.monotonic() - began)
+
+
 def wait_for(cluster: "ClusterProcess", runs: list[str]) -> None:
     while cluster.count("finished", *runs) < len(runs):
         time.sleep(0.2)
@@ -138,6 +148,7 @@ def main() -> None:
             latencies_ms(cluster, make, 5)  # warm
             singles = [latencies_ms(cluster, make, asked.singles) for _ in range(asked.rounds)]
             idle = [idle_percent(cluster, asked.idle_s) for _ in range(asked.rounds)]
+            commits = [commits_per_s() for _ in range(asked.rounds)]
             backlog = [drained(cluster, make, asked.backlog) for _ in range(asked.rounds)]
         finally:
             cluster.end()
@@ -146,6 +157,7 @@ def main() -> None:
     tell("picked up, p50", [cut[49] for cut in cuts], "ms")
     tell("picked up, p99", [cut[98] for cut in cuts], "ms")
     tell("idle", idle, "% of a core")
+    tell("commits alone", commits, "per s")
     tell("drained", [rate for rate, _ in backlog], "runs/s")
     tell("drained", [cost for _, cost in backlog], "ms of processor/run")
 

@@ -65,6 +65,7 @@ def test_a_port_where_localhost_leads_elsewhere_is_refused(
 
 def test_a_port_that_was_in_use_a_moment_ago_is_accepted() -> None:
     with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the web server does
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]

@@ -113,6 +113,11 @@ def test_a_line_without_an_end_is_printed_too(run: Callable[..., Running]) -> No
     assert running.output.count("x") == 200_000
 
 
+def test_last_words_without_an_end_are_printed(run: Callable[..., Running]) -> None:
+    running = run({"web": "import sys\nsys.stdout.write('last words')"})
+    running.until(lambda: "web | last words\n" in running.output)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_every_part_and_leaves_no_process(
     run: Callable[..., Running], number: signal.Signals

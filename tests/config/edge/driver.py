@@ -54,7 +54,8 @@ class Connection:
         return await self._incoming.get()
 
     async def _send(self, message: Any) -> None:
-        await self.writable.wait()
+        if message["type"] == "http.response.body":
+            await self.writable.wait()
         if message["type"] == "http.response.start":
             assert self.status == 0, "an answer began twice"
             self.status = message["status"]

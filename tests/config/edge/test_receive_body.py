@@ -124,7 +124,25 @@ def test_a_slow_receiver_holds_the_client_back(edge: Edge) -> None:
         return receives
 
     # One piece is being written, one waits for that.
-    assert asyncio.run(scenario()) <= 2
+    assert asyncio.run(scenario()) == 2
+
+
+def test_in_a_crowd_a_stream_holds_one_piece_only(make_edge: MakeEdge) -> None:
+    edge = make_edge(byte_threads=1)
+
+    async def scenario() -> int:
+        crowd = [Connection(edge, "PUT", "/receive?write_s=0.3", ENDLESS) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        for connection in crowd:
+            for _ in range(2):
+                connection.feed(bytes(256 * 1024))
+            connection.disconnect()
+        await asyncio.sleep(0.2)
+        receives = sum(connection.receives for connection in crowd)
+        await asyncio.gather(*(connection.end() for connection in crowd))
+        return receives
+
+    assert asyncio.run(scenario()) == 2
 
 
 def test_a_slow_receiver_is_not_held_against_the_client(make_edge: MakeEdge) -> None:

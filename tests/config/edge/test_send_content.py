@@ -130,6 +130,27 @@ def test_a_client_that_leaves_ends_the_reading(edge: Edge) -> None:
     assert Source.closed == ["closed"]
 
 
+@pytest.mark.parametrize(("byte_threads", "reads"), [(4, 4), (1, 2)])
+def test_a_piece_is_read_ahead_unless_it_is_crowded(
+    make_edge: MakeEdge, byte_threads: int, reads: int
+) -> None:
+    edge = make_edge(byte_threads=byte_threads)
+
+    async def scenario() -> None:
+        crowd = [Connection(edge, "GET", "/content") for _ in range(2)]
+        for connection in crowd:
+            connection.writable.clear()
+            connection.feed(b"", more=False)
+        await asyncio.sleep(0.3)
+        assert len(Source.reads) == reads
+        for connection in crowd:
+            connection.disconnect()
+            connection.writable.set()
+            await connection.end()
+
+    asyncio.run(scenario())
+
+
 def test_a_client_that_does_not_read_holds_the_reading_back_and_is_cut(
     make_edge: MakeEdge, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -72,6 +72,17 @@ def test_what_arrived_before_a_cut_is_kept(tus, arrived):
     assert only_upload().sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
+def test_a_cut_after_the_last_byte_waits_for_the_end_of_the_upload(tus):
+    path = tus.create(len(CONTENT))
+    tus.patch(path, 0, CONTENT[:1000])
+    writer = open_at(path)
+    writer.write(CONTENT[1000:])
+    writer.abort()
+    assert durable(tus, path) == 1000
+    assert tus.patch(path, 1000, CONTENT[1000:]).status_code == 204
+    assert content_of(only_upload()) == CONTENT
+
+
 @pytest.mark.parametrize("lost", EDGES)
 @pytest.mark.parametrize("safe", [0, 1, SEGMENT_BYTES - 32, SEGMENT_BYTES + 5])
 def test_a_killed_server_keeps_what_it_acknowledged(tus, safe, lost):
@@ -180,6 +191,18 @@ def test_bytes_are_synced_before_the_row_says_so(tus, monkeypatch):
     assert order == ["sync", "row"]
 
 
+def test_the_name_of_a_new_file_is_made_durable_with_its_first_bytes(tus, monkeypatch):
+    synced: list[Any] = []
+    monkeypatch.setattr("uploads.tus.parts.sync_folder", synced.append)
+    path = tus.create(len(CONTENT))
+    tus.patch(path, 0, CONTENT[:1000])
+    folder = path_of(session_at(path).blob_id).parent
+    assert synced[-1] == folder
+    count = len(synced)
+    tus.patch(path, 1000, CONTENT[1000:2000])
+    assert len(synced) == count
+
+
 def test_half_a_body_with_a_checksum_is_not_kept(tus):
     from uploads.tus.protocol import Checksum
 
@@ -218,6 +241,18 @@ def test_changed_ciphertext_never_becomes_an_upload(tus):
     digests.digests._states.clear()  # as after a restart, when the blob is read once more
     assert tus.patch(path, 600_000, CONTENT[600_000:]).status_code == 500
     assert not Upload.objects.exists()
+
+
+def test_a_body_of_unknown_length_ends_at_the_declared_length(tus):
+    path = tus.create(len(CONTENT))
+    tus.patch(path, 0, CONTENT[:1000])
+    writer = open_at(path)
+    writer.write(CONTENT[1000:])
+    with pytest.raises(errors.LengthExceeded):
+        writer.write(b"!")
+    writer.abort()
+    assert not Upload.objects.exists()
+    assert durable(tus, path) == 1000
 
 
 # --- one writer ------------------------------------------------------------------------------
@@ -308,7 +343,7 @@ def test_the_blob_is_read_once_more_only_where_the_digest_was_lost(tus, monkeypa
         opened.append(1)
         opening(self, *args, **kwargs)
 
-    monkeypatch.setattr("uploads.intake.BlobReader.__init__", count)
+    monkeypatch.setattr(BlobReader, "__init__", count)
     for lost in (False, True):
         path = tus.create(len(CONTENT))
         for start in range(0, len(CONTENT), 200_000):

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from uploads.models import Quota, Upload, UploadSession
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def at_once(jobs: list[Callable[[], Any]]) -> Counter[int]:
+def at_once(jobs: Sequence[Callable[[], Any]]) -> Counter[int]:
     """Run all jobs at the same moment; return how often each status was answered."""
     gate = threading.Barrier(len(jobs))
     statuses: Counter[int] = Counter()

@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+import logging
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
 from django.utils import timezone
+from structlog.stdlib import ProcessorFormatter
 
 from tests.uploads.tus.conftest import (
     CHUNK,
@@ -448,6 +450,19 @@ def test_the_database_does_not_hold_the_address(tus):
     row = UploadSession.objects.values().get()
     assert token not in repr(row)
     assert len(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))) >= 16
+
+
+def test_no_log_line_holds_the_address(tus, caplog):
+    path = tus.create()
+    assert tus.patch(path, 5, TEXT).status_code == 409
+    (formatter,) = (
+        handler.formatter
+        for handler in logging.root.handlers
+        if isinstance(handler.formatter, ProcessorFormatter)
+    )
+    lines = [formatter.format(record) for record in caplog.records]
+    assert any("Conflict: /api/v1/tus/..." in line for line in lines)
+    assert path.rpartition("/")[2] not in "".join(lines)
 
 
 # --- the method that a proxy lets through ----------------------------------------------------
