@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
+from config.ranges import RangeSource
 from uploads.encryption import BlobReader, Damaged
 from uploads.keys import upload_key
 from uploads.models import Blob, Upload

@@ -1,5 +1,6 @@
 """Every system check of this room: quiet here, and heard when its setting is wrong."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,7 @@ def jwt(**changes: object) -> dict[str, object]:
         (checks.check_cookies, "SESSION_COOKIE_NAME", "session", "config.E010"),
         (checks.check_cookies, "CSRF_COOKIE_NAME", "csrf", "config.E010"),
     ],
+    ids=itertools.count(1),
 )
 def test_a_wrong_setting_is_named(
     settings: Any,

@@ -11,7 +11,7 @@ import pytest
 from tests.uploads.storage.contract import StoreContract, get, put
 from uploads.storage import BlobMissing, StorageFailed, Store
 
-pytest.importorskip("boto3", reason="boto3 is not installed: pip install strongroom[s3]")
+pytest.importorskip("boto3", reason="boto3 is not installed: pip install strongroom[aws]")
 moto_server = pytest.importorskip(
     "moto.server", reason="moto is not installed: pip install 'moto[server]'"
 )

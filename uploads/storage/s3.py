@@ -1,4 +1,4 @@
-"""A bucket of a server that speaks S3. Needs the extra `s3` (boto3).
+"""A bucket of a server that speaks S3. Needs the extra `aws` (boto3).
 
 Keys are `<prefix><first two digits of the id>/<id>`, as in a folder, so that any tool can copy
 blobs between the two. A blob appears with the completion of its upload, whole, or never.
@@ -23,7 +23,7 @@ try:
     from botocore.exceptions import BotoCoreError, ClientError
 except ImportError:
     raise ImproperlyConfigured(
-        "The S3 storage needs boto3: install the extra with `pip install strongroom[s3]`."
+        "The S3 storage needs boto3: install the extra with `pip install strongroom[aws]`."
     ) from None
 
 logger = logging.getLogger(__name__)

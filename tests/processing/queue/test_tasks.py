@@ -56,7 +56,9 @@ def test_a_message_about_a_run_that_is_not_due_is_a_no_op(make_run, executed, st
     assert Run.objects.get().state == state
 
 
-@pytest.mark.parametrize("argument", ["", "not an id", str(uuid4())])
+@pytest.mark.parametrize(
+    "argument", ["", "not an id", str(uuid4())], ids=["empty", "no id", "unknown"]
+)
 def test_nothing_is_raised_whatever_happens(make_run, monkeypatch, caplog, argument):
     def fail(claim: Claim) -> None:
         raise OSError("a path and a name")

@@ -13,11 +13,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
 from config.accounts.models import User
+from uploads.deletion import GRACE_S
 from uploads.keys import key_ring
 from uploads.management.progress import Progress
 from uploads.models import Upload
 from uploads.storage import StorageFailed
-from uploads.deletion import GRACE_S
 from uploads.verification import Fault, Finding, blobs_of, look_at, look_for_strays
 
 ALL_WELL, AT_FAULT, COULD_NOT_LOOK = 0, 1, 2
