@@ -23,6 +23,7 @@ lint: $(VENV)/.development
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	@mkdir -p build
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file build/openapi.yaml
 	diff -u docs/openapi.yaml build/openapi.yaml
 

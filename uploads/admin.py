@@ -1,6 +1,5 @@
 """Uploads and quotas in the admin. Administrators see that a file is there, not what it is."""
 
-
 from django.contrib import admin
 
 from config.admin import ReadOnlyAdmin

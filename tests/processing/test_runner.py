@@ -135,9 +135,7 @@ def test_a_step_gets_the_attempts_and_the_time_that_its_pipeline_grants(upload, 
     assert effects(run) == [("checksum", "failed"), ("checksum", "failed")]
 
 
-def test_what_passes_is_tried_again_later_and_finished_steps_keep_their_effect(
-    upload, monkeypatch
-):
+def test_what_passes_is_tried_again_later_and_finished_steps_keep_their_effect(upload, monkeypatch):
     with monkeypatch.context() as broken:
         fail_in(broken, "lines", OSError("a disk went away"))
         run = work(upload)

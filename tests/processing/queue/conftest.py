@@ -78,7 +78,8 @@ def shared_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 
 def remove_rows(test_case: TransactionTestCase) -> None:
-    for model in (OrmQ, Run, Upload, Worker, PipelineVersion, Pipeline, get_user_model()):
+    models: list[Any] = [OrmQ, Run, Upload, Worker, PipelineVersion, Pipeline, get_user_model()]
+    for model in models:
         model._default_manager.all().delete()
 
 
