@@ -37,7 +37,7 @@ function upload(extra) {
 
 async function main() {
   let uploadUrl
-  if (mode !== 'retried') {
+  if (mode === 'chunked' || mode === 'with-creation') {
     const stopped = await upload({ stopAt: size / 2 })
     uploadUrl = stopped.url
     if (!uploadUrl) throw new Error('it was not stopped in the middle')
