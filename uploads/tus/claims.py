@@ -58,7 +58,7 @@ class Claim:
         Raises:
             SessionLocked: the session was taken over, or has ended.
         """
-        with self._part.locked():
+        with self._part.locked(patience_s=RENEW_S):  # whoever only tries to claim is done at once
             began = time.monotonic()
             if began >= self._renew_at:
                 self._change(lease_expires_at=timezone.now() + LEASE)

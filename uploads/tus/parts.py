@@ -22,6 +22,7 @@ from uploads.tus.errors import SessionGone, SessionLocked
 
 FOLDER = "arriving"  # beside the subfolders of the blobs, and in their file system
 COPY_BYTES = 1024 * 1024
+LOCK_PAUSE_S = 0.002  # between two looks at a lock that is worth waiting for
 
 
 class Part:
@@ -42,20 +43,28 @@ class Part:
             self._descriptor = os.open(self._path, flags, 0o600)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, patience_s: float = 0.0) -> Iterator[None]:
         """Hold the lock of the file.
 
         Raises:
-            SessionLocked: somebody else does.
+            SessionLocked: somebody else does, and went on doing so for `patience_s` seconds.
         """
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SessionLocked from None
+        deadline = time.monotonic() + patience_s
+        while not self._lock():
+            if time.monotonic() >= deadline:
+                raise SessionLocked
+            time.sleep(LOCK_PAUSE_S)
         try:
             yield
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def _lock(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def cut(self, size: int) -> None:
         """Forget what lies beyond `size` bytes, and write on from there."""

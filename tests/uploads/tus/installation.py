@@ -49,8 +49,11 @@ class Installation:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.port = free_port()
+        temporary = data.with_name("temporary")  # where a library might spool
+        temporary.mkdir()
         self.env = {
             **os.environ,
+            "TMPDIR": str(temporary),
             "STRONGROOM_DATA_DIR": str(data),
             "DJANGO_SETTINGS_MODULE": "config.settings.local",
         }
