@@ -64,13 +64,23 @@ def load(folder: Path) -> Secrets:
 
 
 def create(folder: Path) -> None:
-    """Make every secret that is not in `folder` yet; an existing one is never touched."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    """Make every secret that is not in `folder` yet; an existing one is never touched.
+
+    Raises:
+        ImproperlyConfigured: the folder cannot be written.
+    """
     makers = (_random_text, _random_text, _ed25519_pem, _key_ring)
-    for name, make in zip(FILES, makers, strict=True):
-        if not (folder / name).exists():
-            _write_private(folder / name, make())
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        for name, make in zip(FILES, makers, strict=True):
+            if not (folder / name).exists():
+                _write_private(folder / name, make())
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The folder of the keys, {folder}, cannot be written ({error.strerror}): make it "
+            "writable, or set STRONGROOM_DATA_DIR to a folder that is."
+        ) from None
 
 
 def public_pem(private_pem: str) -> str:
