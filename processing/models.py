@@ -31,6 +31,21 @@ class StepState(models.TextChoices):
     ABANDONED = "abandoned", "Abandoned"
 
 
+class Priority(models.IntegerChoices):
+    """Whose turn it is first. The smaller number goes first."""
+
+    NORMAL = 0, "Normal"
+    BACKGROUND = 1, "Background"
+
+
+class Origin(models.TextChoices):
+    """Who brought a pipeline version."""
+
+    PROGRAM = "program", "Comes with Strongroom"
+    COMMAND = "command", "Command line"
+    ADMIN = "admin", "Admin"
+
+
 class Pipeline(models.Model):
     """A name, and which of its versions new runs take."""
 
@@ -52,6 +67,11 @@ class PipelineVersion(models.Model):
     number = models.PositiveIntegerField()
     definition = models.JSONField()
     digest = models.CharField(max_length=64)
+    source = models.TextField(blank=True, help_text="The YAML as its author wrote it.")
+    origin = models.CharField(max_length=7, choices=Origin, default=Origin.PROGRAM)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -87,6 +107,7 @@ class Run(models.Model):
     attempt = models.PositiveSmallIntegerField(default=0)
     fence = models.PositiveIntegerField(default=0)
     from_step = models.CharField(max_length=64, blank=True)
+    priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NORMAL)
     due_at = models.DateTimeField(help_text="Not to be claimed before.")
     lease_expires_at = models.DateTimeField(null=True)
     worker = models.CharField(max_length=100, blank=True)
@@ -168,6 +189,54 @@ class Artifact(models.Model):
     media_type = models.CharField(max_length=127)
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
+
+
+class ReplayQuerySet(models.QuerySet["Replay"]):
+    """Reads of replays."""
+
+    def owned_by(self, user: User) -> Self:
+        """Keep what `user` may see. Every read for a user passes here."""
+        return self.filter(owner=user)
+
+
+class Replay(models.Model):
+    """Many uploads run once more, on one pipeline version, to see what it would change.
+
+    The uploads keep showing their own runs until the replay is adopted.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="replays", db_index=False
+    )
+    version = models.ForeignKey(PipelineVersion, on_delete=models.PROTECT, related_name="replays")
+    selection = models.JSONField(help_text="What the uploads were chosen by.")
+    size = models.PositiveIntegerField(help_text="How many uploads were chosen.")
+    created_at = models.DateTimeField()
+    adopted_at = models.DateTimeField(null=True)
+
+    objects = ReplayQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-id"], name="replay_of_owner")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class ReplayItem(models.Model):
+    """One upload of a replay: its new run, and the run it showed before."""
+
+    id = models.BigAutoField(primary_key=True)
+    replay = models.ForeignKey(Replay, on_delete=models.CASCADE, related_name="items")
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="+")
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="replay_item")
+    before = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["replay", "upload"], name="replay_has_a_file_once"),
+        ]
 
 
 class Worker(models.Model):

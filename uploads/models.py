@@ -31,6 +31,7 @@ class Door(models.TextChoices):
     API = "api", "API"
     FOLDER = "folder", "Drop folder"
     COMMAND = "command", "Command line"
+    MEMBER = "member", "Member of another file"
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
@@ -73,6 +74,21 @@ class Upload(models.Model):
     media_type = models.CharField(max_length=127)
     declared_type = models.CharField(max_length=127, blank=True)
     door = models.CharField(max_length=8, choices=Door)
+    folder = models.CharField(max_length=100, blank=True, help_text="A label: where it came from.")
+    tags = models.CharField(
+        max_length=255, blank=True, help_text="Labels in the clear, each between two spaces."
+    )
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="children",
+        help_text="The archive or mail that this file was in.",
+    )
+    root_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(
+        null=True, help_text="The upload that handed the whole family in."
+    )
+    depth = models.PositiveSmallIntegerField(default=0, help_text="How many parents are above it.")
     state = models.CharField(max_length=10, choices=UploadState, default=UploadState.QUEUED)
     run_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(
         null=True, help_text="The latest run."
@@ -89,9 +105,17 @@ class Upload(models.Model):
         indexes = [
             models.Index(fields=["owner", "-id"], name="upload_of_owner"),
             models.Index(fields=["owner", "state", "-id"], name="upload_of_owner_in_state"),
+            models.Index(
+                fields=["root_id"], condition=Q(root_id__isnull=False), name="upload_of_family"
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(size__gt=0), name="upload_is_not_empty"),
+            models.CheckConstraint(
+                condition=Q(parent=None, root_id=None, depth=0)
+                | Q(parent__isnull=False, root_id__isnull=False, depth__gt=0),
+                name="upload_has_a_place_in_its_family",
+            ),
             models.UniqueConstraint(
                 fields=["owner", "idempotency"],
                 condition=~Q(idempotency=""),

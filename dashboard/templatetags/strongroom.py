@@ -45,7 +45,13 @@ TYPE_ICONS = (
     ("application/x-tar", "archive"),
 )
 
-DOOR_ICONS = {"web": "globe", "api": "plug", "folder": "folder-down", "command": "square-terminal"}
+DOOR_ICONS = {
+    "web": "globe",
+    "api": "plug",
+    "folder": "folder-down",
+    "command": "square-terminal",
+    "member": "archive",
+}
 
 
 @register.simple_tag

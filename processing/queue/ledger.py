@@ -22,7 +22,7 @@ from django.db.models import F, Q, QuerySet, UUIDField
 from django.utils import timezone
 
 from config.events.announce import announce
-from processing.models import Run, RunState
+from processing.models import Priority, Run, RunState
 from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def lease() -> timedelta:
 _DUE = "state = 'queued' AND due_at <= %(now)s"
 _ABANDONED = "state = 'running' AND lease_expires_at < %(now)s AND attempt < %(max_attempts)s"
 _THIS_ONE = f"id = %(run)s AND ({_DUE} OR {_ABANDONED})"
-_NEXT_ONE = f"{_DUE} AND owner_id > %(owner)s"
+_NEXT_ONE = f"{_DUE} AND priority = %(priority)s AND owner_id > %(owner)s"
 
 # Django 5.2 has no UPDATE that returns what it changed. Rows that others are just taking are
 # passed over where the database knows how to; SQLite has one writer at a time.
@@ -83,6 +83,7 @@ def claims(worker: str) -> Iterator[Claim]:
     """Take one due run after the other until none is left.
 
     Owners take turns, in the order of their ids, so that nobody waits for all files of another.
+    What runs in the background waits until nothing else is due.
     """
     owner = NOBODY
     while run := _take_next(owner, worker):
@@ -92,13 +93,14 @@ def claims(worker: str) -> Iterator[Claim]:
 
 @transaction.atomic
 def _take_next(after: UUID, worker: str) -> Run | None:
-    run = _take(_NEXT_ONE, worker, owner=after)
-    if run is None and after != NOBODY:
-        run = _take(_NEXT_ONE, worker, owner=NOBODY)
-    return run
+    for priority in Priority.values:
+        for owner in dict.fromkeys((after, NOBODY)):
+            if run := _take(_NEXT_ONE, worker, priority=priority, owner=owner):
+                return run
+    return None
 
 
-def _take(which: str, worker: str, **ids: UUID) -> Run | None:
+def _take(which: str, worker: str, priority: int = Priority.NORMAL, **ids: UUID) -> Run | None:
     """Take the first run of `which`; the caller has begun the transaction."""
     now = timezone.now()
     values = {
@@ -106,6 +108,7 @@ def _take(which: str, worker: str, **ids: UUID) -> Run | None:
         "lease_end": now + lease(),
         "max_attempts": settings.PROCESSING["MAX_ATTEMPTS"],
         "worker": worker,
+        "priority": priority,
         **{name: ID.get_db_prep_value(value, connection) for name, value in ids.items()},
     }
     locking = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update else ""

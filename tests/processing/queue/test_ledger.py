@@ -134,6 +134,15 @@ def test_owners_take_turns(make_run, owner, stranger):
 
 
 @pytest.mark.django_db
+def test_the_background_waits_until_nothing_else_is_due(make_run, owner, stranger):
+    background = [make_run(user, priority=1).pk for user in (owner, stranger)]
+    normal = [make_run(user).pk for user in (stranger, owner, stranger)]
+    taken = [claim.run_id for claim in ledger.claims("worker")]
+    assert set(taken[:3]) == set(normal)
+    assert set(taken[3:]) == set(background)
+
+
+@pytest.mark.django_db
 def test_runs_of_one_owner_are_taken_in_the_order_in_which_they_are_due(make_run):
     now = timezone.now()
     late, early = (make_run(due_at=now - timedelta(seconds=s)) for s in (1, 5))
