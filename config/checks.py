@@ -1,5 +1,6 @@
 """Misconfiguration of what every room shares. It stops the start, with an id and a remedy."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,28 @@ def check_cookies(**_: Any) -> list[checks.CheckMessage]:
             id="config.E010",
         )
     ]
+
+
+@checks.register(checks.Tags.security)
+def check_trusted_proxies(**_: Any) -> list[checks.CheckMessage]:
+    """E011: the networks of the proxies are networks."""
+    return [
+        checks.Error(
+            f"TRUSTED_PROXIES names {name!r}, which is no network.",
+            "Set STRONGROOM_TRUSTED_PROXIES to networks such as 10.0.0.0/8,fd00::/8.",
+            id="config.E011",
+        )
+        for name in settings.TRUSTED_PROXIES
+        if not _is_network(name)
+    ]
+
+
+def _is_network(name: str) -> bool:
+    try:
+        ip_network(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _exists(path: str) -> bool:

@@ -51,10 +51,13 @@ def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """Say whether files can be taken in and worked on."""
     found = findings()
     ready = Health.FAILED not in found.values()
-    return JsonResponse(
+    response = JsonResponse(
         {"status": "ready" if ready else "not_ready", "checks": found},
         status=200 if ready else 503,
     )
+    # "Not yet" is an answer. What is wrong is logged by the check that found it.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 @require_safe
@@ -86,12 +89,21 @@ class _Findings:
     def get(self) -> dict[str, Health]:
         with self._lock:
             if not self._found or time.monotonic() - self._found_at > FRESH_S:
+                before = self._found
                 self._found = {name: _run(name, check) for name, check in _checks().items()}
                 self._found_at = time.monotonic()
+                _log_changes(before, self._found)
             return self._found
 
 
 findings = _Findings().get
+
+
+def _log_changes(before: dict[str, Health], now: dict[str, Health]) -> None:
+    for name, health in now.items():
+        if before.get(name, health) is not health:
+            level = logging.WARNING if health is Health.FAILED else logging.INFO
+            logger.log(level, "health changed", extra={"check": name, "health": health})
 
 
 def _checks() -> dict[str, Check]:

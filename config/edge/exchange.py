@@ -28,6 +28,7 @@ from config.problems import problem_response
 # an early answer is followed by so much discarding, which is enough for what is under way.
 LINGER_BYTES = 8 * 1024 * 1024
 LINGER_S = 2
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds
 
 logger = logging.getLogger("strongroom.access")
 
@@ -110,11 +111,13 @@ class Exchange:
 
     def log(self) -> None:
         """Write the access line. No query string: those carry search words and one-time codes."""
-        logger.info(
+        path = path_of(self.scope).decode("latin-1")
+        logger.log(
+            logging.DEBUG if path in PROBES else logging.INFO,
             "request",
             extra={
                 "method": self.method,
-                "path": path_of(self.scope).decode("latin-1"),
+                "path": path,
                 "status": self.status,
                 "ms": round((time.monotonic() - self._began) * 1000, 1),
                 "bytes_in": self.body.received,

@@ -1,6 +1,7 @@
 """Settings that every environment shares. The other modules override, and add nothing new."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -15,8 +16,15 @@ DATA_DIR = data_dir()
 # --- Django ---------------------------------------------------------------------------------
 
 DEBUG = False
-ALLOWED_HOSTS: list[str] = env.list("STRONGROOM_ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
+# This machine's own probes call it by the last two.
+ALLOWED_HOSTS: list[str] = [
+    *env.list("STRONGROOM_ALLOWED_HOSTS", default=[]),
+    "localhost",
+    "127.0.0.1",
+]
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("STRONGROOM_ORIGINS", default=[])
+# Networks of the proxies whose X-Forwarded-For is believed.
+TRUSTED_PROXIES: list[str] = env.list("STRONGROOM_TRUSTED_PROXIES", default=[])
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 AUTH_USER_MODEL = "accounts.User"
@@ -55,6 +63,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.middleware.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "config.middleware.RequestIdMiddleware",
@@ -180,7 +189,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = Path(env.str("STRONGROOM_STATIC_DIR", default=str(DATA_DIR / "static")))
 STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {

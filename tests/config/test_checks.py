@@ -100,6 +100,7 @@ def jwt(**changes: object) -> dict[str, object]:
         (checks.check_dotted_paths, "ON_START", ["nowhere.at_all"], "config.E008"),
         (checks.check_dotted_paths, "HEALTH_CHECKS", {"a": "nowhere.at_all"}, "config.E008"),
         (checks.check_hosts, "ALLOWED_HOSTS", ["*"], "config.E009"),
+        (checks.check_trusted_proxies, "TRUSTED_PROXIES", ["10.0.0.1/8"], "config.E011"),
         (checks.check_cookies, "SESSION_COOKIE_NAME", "session", "config.E010"),
         (checks.check_cookies, "CSRF_COOKIE_NAME", "csrf", "config.E010"),
     ],

@@ -8,10 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
-from django.utils.module_loading import import_string
 
 from config.edge.serving import granian_command
-from config.startup import database, static
 from config.startup.first_login import FILE_NAME, make_first_accounts
 from config.startup.preflight import (
     Address,
@@ -20,6 +18,7 @@ from config.startup.preflight import (
     check_address,
     claim_data_dir,
 )
+from config.startup.preparing import prepare
 from config.supervisor import Part, Supervisor, answers
 
 PROBES = ("/readyz", "/accounts/login/")
@@ -47,12 +46,8 @@ class Command(BaseCommand):
         os._exit(0)  # all is stopped; the interpreter's own tidying up may take a second more
 
     def _prepare(self, address: Address) -> None:
-        if database.migrate():
-            self.stdout.write("The database is up to date.")
-        if static.collect():
-            self.stdout.write("The static files are collected.")
-        for path in settings.ON_START:
-            import_string(path)()
+        for sentence in prepare():
+            self.stdout.write(sentence)
         passwords = make_first_accounts(settings.DATA_DIR, address.url)
         if passwords:
             self.stdout.write(f"First accounts (shown once; kept in {FILE_NAME}):")
