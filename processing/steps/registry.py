@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
-from processing.steps import checksum, csv_profile, lines, media_type, pdf_text, thumbnail
+from processing.steps import archive, checksum, csv_profile, lines, media_type, pdf_text, thumbnail
 from processing.steps.contract import Step
 
 ENTRY_POINTS = "strongroom.steps"
@@ -20,6 +20,7 @@ BUILT_IN: tuple[Step, ...] = (
     csv_profile.step,
     pdf_text.step,
     thumbnail.step,
+    archive.step,
 )
 
 

@@ -22,7 +22,8 @@ def made(name: str, *media_types: str) -> PipelineDefinition:
         ("application/pdf", "document"),
         ("image/png", "image"),
         ("image/svg+xml", "image"),
-        ("application/zip", "any"),
+        ("application/zip", "archive"),
+        ("message/rfc822", "archive"),
         ("application/octet-stream", "any"),
         ("", "any"),
     ],
@@ -54,5 +55,5 @@ def test_there_may_be_no_pipeline() -> None:
 
 def test_the_built_in_pipelines_are_these() -> None:
     assert [definition.name for definition in builtin()] == [
-        "any", "document", "image", "table", "text",
+        "any", "archive", "document", "image", "table", "text",
     ]  # fmt: skip
