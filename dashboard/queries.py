@@ -20,7 +20,7 @@ from processing.pipelines import parse
 from processing.traces import trace_of
 from uploads.models import Upload, UploadState
 from uploads.names import names_of
-from uploads.policy import policy
+from uploads.policy import policy_for
 from uploads.quota import Usage, usage
 
 PAGE_SIZE = 50
@@ -66,6 +66,7 @@ class Inbox:
 def inbox(user: User, *, group: str = "all", before: UUID | None = None) -> Inbox:
     """Return a page of uploads in a group, older than `before` if that is given."""
     group = group if group in GROUPS else "all"
+    rules = policy_for(user)
     owned = Upload.objects.owned_by(user)
     by_state = dict(owned.order_by().values_list("state").annotate(Count("id")))
     chosen = owned if group == "all" else owned.filter(state__in=GROUPS[group])
@@ -96,8 +97,8 @@ def inbox(user: User, *, group: str = "all", before: UUID | None = None) -> Inbo
         ],
         is_first=before is None,
         next_before=shown[-1].pk if len(found) > PAGE_SIZE else None,
-        usage=usage(user),
-        max_bytes=policy().max_bytes,
+        usage=usage(user, rules),
+        max_bytes=rules.max_bytes,
     )
 
 

@@ -135,12 +135,13 @@ class Run(models.Model):
 class StepRecord(models.Model):
     """One attempt at one step of one run. `sealed_output` is JSON under the upload's key.
 
-    `attempt` is the fence of the claim that made the record.
+    `attempt` is the fence of the claim that made the record. Checks come before the first step:
+    their positions are negative.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="records", db_index=False)
-    position = models.PositiveSmallIntegerField()
+    position = models.SmallIntegerField()
     step = models.CharField(max_length=64)
     attempt = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=StepState)

@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from config.errors import AppError
-from processing import queue, traces
+from processing import checking, queue, traces
 from processing.definitions import definition_of
 from processing.models import Run, RunState
 from processing.pipelines import StepUse
@@ -44,7 +44,7 @@ def execute(claim: Claim) -> None:
     Whatever happens to the file ends as the state of its run, never as an exception. A lost
     claim ends the work silently: the run is somebody else's.
     """
-    run = Run.objects.select_related("upload", "version__pipeline").get(pk=claim.run_id)
+    run = Run.objects.select_related("upload__owner", "version__pipeline").get(pk=claim.run_id)
     try:
         with _renewed(claim):
             _execute(claim, run)
@@ -79,6 +79,7 @@ def _run_steps(work: Work) -> bool:
         open_content(upload) as content,
         sandbox().open(content, upload.media_type) as session,
     ):
+        checking.run_checks(work, content, session)
         for position, use in enumerate(uses):
             if use.name in results:
                 continue
@@ -114,6 +115,9 @@ def _run_step(
 
 def _end_badly(claim: Claim, error: Exception) -> None:
     code, detail = traces.reason_of(error)
+    if isinstance(error, checking.NotChecked) and error.pause:
+        queue.release(claim, due_at=timezone.now() + error.pause, counts=False)
+        return
     again = code in PASSING or isinstance(error, TryAgain)
     if again and claim.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
         pause = min(FIRST_PAUSE * 2 ** (claim.attempt - 1), LONGEST_PAUSE)

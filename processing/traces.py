@@ -133,7 +133,8 @@ def abandon(run_id: UUID) -> int:
 def take_over(source: Run, target: Run, *, before: int) -> list[str]:
     """Give `target` the finished steps of `source` before a position; return their names."""
     key = upload_key(source.upload_id)
-    records = _succeeded(source).filter(position__lt=before).prefetch_related("artifacts")
+    records = _succeeded(source).filter(position__range=(0, before - 1))
+    records = records.prefetch_related("artifacts")
     for record in records:
         artifacts = list(record.artifacts.all())
         output = _unseal(record, key)
@@ -218,7 +219,14 @@ def _tell(run: Run, record: StepRecord) -> None:
 
 def outputs_so_far(work: Work) -> Outputs:
     """Return the outputs of the steps that have had their effect, by step name, in order."""
-    return {record.step: _unseal(record, work.key) or {} for record in _succeeded(work.run)}
+    records = _succeeded(work.run).filter(position__gte=0)
+    return {record.step: _unseal(record, work.key) or {} for record in records}
+
+
+def checks_so_far(work: Work) -> Outputs:
+    """Return the answers of the checks that have been made in this run, by name."""
+    records = _succeeded(work.run).filter(position__lt=0)
+    return {record.step: _unseal(record, work.key) or {} for record in records}
 
 
 def trace_of(run: Run) -> list[StepView]:
@@ -251,4 +259,4 @@ def _unseal(record: StepRecord, key: bytes) -> Output | None:
 
 def _context(record: StepRecord) -> bytes:
     """Bind an output to its place: it does not open as the result of another step or run."""
-    return b"output" + record.run_id.bytes + record.position.to_bytes(2, "big")
+    return b"output" + record.run_id.bytes + (record.position % 2**16).to_bytes(2, "big")

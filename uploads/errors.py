@@ -105,3 +105,95 @@ class NotMultipart(Refusal):
     status = 415
     detail = "The body must be multipart/form-data with a boundary."
     pointer = None
+
+
+class TypeMismatch(Refusal):
+    code = "type_mismatch"
+    status = 415
+    detail = "The content of the file is of another type than its name or its sender says."
+
+
+class TypeUncertain(Refusal):
+    code = "type_uncertain"
+    status = 415
+    detail = "The type of the file cannot be told from its content."
+
+
+class Macro(Refusal):
+    code = "macro"
+    status = 415
+    detail = "The file contains macros."
+
+
+class MacroInDisguise(Refusal):
+    code = "macro_in_disguise"
+    status = 415
+    detail = "The file contains macros, and its name or type says that it does not."
+
+
+class ExecutableInDisguise(Refusal):
+    code = "executable_in_disguise"
+    status = 415
+    detail = "The file is a program, and its name or type says that it is none."
+
+
+class Polyglot(Refusal):
+    code = "polyglot"
+    status = 415
+    detail = "The file can be read as more than one type."
+
+
+class ActiveContent(Refusal):
+    code = "active_content"
+    status = 415
+    detail = "The file contains something that a reader would run or fetch."
+
+
+class EmbeddedFile(Refusal):
+    code = "embedded_file"
+    status = 415
+    detail = "The document carries another file inside."
+
+
+class EncryptedContent(Refusal):
+    code = "encrypted_content"
+    status = 415
+    detail = "The file is encrypted: what it contains cannot be checked."
+
+
+class ContainerDamaged(Refusal):
+    code = "container_damaged"
+    status = 415
+    detail = "The container is damaged, or contradicts itself: it cannot be told what is in it."
+
+
+REFUSALS_OF_CONTENT: dict[str, type[Refusal]] = {
+    refusal.code: refusal
+    for refusal in (
+        TypeMismatch,
+        TypeUncertain,
+        Macro,
+        MacroInDisguise,
+        ExecutableInDisguise,
+        Polyglot,
+        ActiveContent,
+        EmbeddedFile,
+        EncryptedContent,
+        ContainerDamaged,
+    )
+}
+
+
+class UploadQuarantined(AppError):
+    code = "upload_quarantined"
+    status = 403
+    detail = "The file is in quarantine. Its owner may fetch it with `accept_risk=true`."
+
+
+class UploadNotChecked(AppError):
+    code = "upload_not_checked"
+    status = 409
+    detail = (
+        "The file has not passed its required checks. Its owner may fetch it with "
+        "`accept_risk=true`."
+    )

@@ -25,13 +25,21 @@ from uploads.encryption import HEAD_BYTES as ENVELOPE_BYTES
 from uploads.encryption import BlobWriter, new_key
 from uploads.errors import DigestMismatch, EmptyFile, QuotaExceeded, Truncated
 from uploads.keys import add_upload_key
-from uploads.media_types import HEAD_BYTES, detect
-from uploads.models import Blob, Door, Upload
+from uploads.media_types import HEAD_BYTES, detect, inspect, possible_types
+from uploads.models import Blob, Door, Upload, Verdict
 from uploads.names import seal_name
-from uploads.policy import policy
-from uploads.reading import read_unrecorded
+from uploads.policy import policy_for
+from uploads.reading import AsWritten, ClosableSource, open_unrecorded, read_unrecorded
 from uploads.storage import Sink, store
-from uploads.validation import Policy, check_media_type, check_name, check_size
+from uploads.validation import (
+    Action,
+    Policy,
+    check_findings,
+    check_media_types,
+    check_name,
+    check_size,
+)
+from uploads.verdicts import INTAKE, first_verdict, keep_findings
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +135,7 @@ def judge(offer: Offer) -> Policy:
     Raises:
         Refusal: nothing was stored.
     """
-    rules = policy()
+    rules = policy_for(offer.owner)
     check_name(offer.name)
     if offer.size is not None:
         check_size(offer.size, rules)
@@ -142,7 +150,7 @@ def open_upload(offer: Offer) -> "Arrival":
         Refusal: nothing was stored.
     """
     rules = judge(offer)
-    left_bytes = quota.usage(offer.owner).left_bytes
+    left_bytes = quota.usage(offer.owner, rules).left_bytes
     if (offer.size is not None and offer.size > left_bytes) or not left_bytes:
         raise QuotaExceeded
     return Arrival(offer, rules, left_bytes)
@@ -166,8 +174,9 @@ class Arrival:
         self._reserved = reserved
         self._identity = reserved.identity if reserved else Identity()
         self._sink: Sink | None = reserved.sink if reserved else None
-        self._head = b""  # until the type is known
+        self._head = b""  # empty as well where an earlier arrival had it
         self._media_type = ""
+        self._actions: dict[str, Action] = {}
         if reserved is not None and reserved.halt is not None:
             self._writer = self._go_on(reserved, reserved.halt)
         else:
@@ -213,8 +222,6 @@ class Arrival:
             raise EmptyFile
         if self.offer.size is not None and self.size != self.offer.size:
             raise Truncated
-        if not self._media_type:
-            self._judge_head()
         sink = self._open_sink()
         sink.write(self._writer.finish())
         digest = self._digest_of_all()
@@ -222,6 +229,7 @@ class Arrival:
             raise DigestMismatch
         sink.commit()
         try:
+            self._judge_all()
             return self._record(digest.hexdigest(), pipeline or self.offer.pipeline)
         except IntegrityError:
             self._remove_blob()
@@ -256,9 +264,20 @@ class Arrival:
         return writer
 
     def _judge_head(self) -> None:
-        media_type = detect(self._head)
-        check_media_type(media_type, self._rules)
-        self._media_type, self._head = media_type, b""
+        """Refuse at once what no later byte can make acceptable."""
+        self._media_type = detect(self._head)
+        check_media_types(possible_types(self._media_type, name=self.offer.name), self._rules)
+
+    def _judge_all(self) -> None:
+        """Decide what the file is. A container needs its end for that, so it is read back."""
+        with AsWritten(self._head, self.size, self._open_written) as source:
+            found = inspect(source, name=self.offer.name, declared_type=self.offer.declared_type)
+        check_media_types((found.media_type,), self._rules)
+        self._media_type = found.media_type
+        self._actions = check_findings(found.findings, self._rules)
+
+    def _open_written(self) -> ClosableSource:
+        return open_unrecorded(store().open(self._identity.blob_id), **self._keys())
 
     def _open_sink(self) -> Sink:
         if self._sink is None:
@@ -279,6 +298,7 @@ class Arrival:
     def _record(self, sha256: str, pipeline: str | None) -> Upload:
         owner, identity = self.offer.owner, self._identity
         enter = self._enter if self._reserved is None else self._reserved.enter
+        verdict = first_verdict(self._actions, self._media_type, self._rules)
         upload = Upload.objects.create(
             pk=identity.upload_id,
             owner=owner,
@@ -288,11 +308,14 @@ class Arrival:
             media_type=self._media_type,
             declared_type=self.offer.declared_type[:127],
             door=self.offer.door,
+            verdict=verdict,
+            held=verdict != Verdict.PASSED,
             idempotency=self.offer.idempotency,
             began_at=identity.began_at,
             created_at=timezone.now(),
         )
         enter(upload)
+        keep_findings(upload.pk, self._actions, source=INTAKE)
         Blob.objects.create(pk=identity.blob_id, upload=upload, is_content=True, size=self.size)
         signals.upload_stored.send(Arrival, upload=upload, pipeline=pipeline)
         logger.info("upload stored", extra={"upload": str(upload.pk), "bytes": upload.size})

@@ -1,4 +1,4 @@
-"""Uploads, their blobs, and the keys that open them.
+"""Uploads, their blobs, the keys that open them, and what is accepted from whom.
 
 No column holds content or a file name in the clear: names are sealed under the upload's key.
 """
@@ -7,11 +7,13 @@ from typing import Self
 from uuid import UUID, uuid4
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 
 from config.accounts.models import User
 from config.ids import uuid7
+from uploads.validation import Action, mistakes_in
 
 
 class UploadState(models.TextChoices):
@@ -22,6 +24,15 @@ class UploadState(models.TextChoices):
     SUCCEEDED = "succeeded", "Succeeded"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
+
+
+class Verdict(models.TextChoices):
+    """What the required checks say of an upload. A missing verdict is not a pass."""
+
+    PENDING = "pending", "Being checked"
+    PASSED = "passed", "Passed"
+    QUARANTINED = "quarantined", "In quarantine"
+    NOT_CHECKED = "not_checked", "Not checked"
 
 
 class Door(models.TextChoices):
@@ -90,6 +101,14 @@ class Upload(models.Model):
     )
     depth = models.PositiveSmallIntegerField(default=0, help_text="How many parents are above it.")
     state = models.CharField(max_length=10, choices=UploadState, default=UploadState.QUEUED)
+    verdict = models.CharField(max_length=11, choices=Verdict, default=Verdict.NOT_CHECKED)
+    held = models.BooleanField(
+        default=True, help_text="It leaves only when its owner says to take the risk."
+    )
+    released_at = models.DateTimeField(null=True, help_text="When the hold was lifted by hand.")
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
     run_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(
         null=True, help_text="The latest run."
     )
@@ -108,13 +127,22 @@ class Upload(models.Model):
             models.Index(
                 fields=["root_id"], condition=Q(root_id__isnull=False), name="upload_of_family"
             ),
+            models.Index(fields=["owner", "-id"], condition=Q(held=True), name="upload_held"),
         ]
+        permissions = [("release_upload", "Can release an upload that is held")]
         constraints = [
             models.CheckConstraint(condition=Q(size__gt=0), name="upload_is_not_empty"),
             models.CheckConstraint(
                 condition=Q(parent=None, root_id=None, depth=0)
                 | Q(parent__isnull=False, root_id__isnull=False, depth__gt=0),
                 name="upload_has_a_place_in_its_family",
+            ),
+            models.CheckConstraint(
+                condition=~Q(verdict="quarantined") | Q(held=True) | Q(released_at__isnull=False),
+                name="upload_in_quarantine_is_held",
+            ),
+            models.CheckConstraint(
+                condition=Q(released_at=None) | Q(held=False), name="upload_released_is_not_held"
             ),
             models.UniqueConstraint(
                 fields=["owner", "idempotency"],
@@ -125,6 +153,30 @@ class Upload(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class Finding(models.Model):
+    """One reason why an upload is not simply fine. `source` is the check that found it.
+
+    Codes only: what a scanner calls it may tell of the content, and stays sealed in the trace.
+    """
+
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="findings")
+    code = models.CharField(max_length=64, db_index=True)
+    action = models.CharField(max_length=10, choices=[(a.value, a.value) for a in Action])
+    source = models.CharField(max_length=64)
+    found_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["upload", "code", "source"], name="finding_is_kept_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} ({self.action})"
 
 
 class Blob(models.Model):
@@ -208,3 +260,87 @@ class Quota(models.Model):
 
     def __str__(self) -> str:
         return f"Quota of {self.user_id}"
+
+
+class IntakePolicy(models.Model):
+    """What is accepted, and what is done with what is found: of a user, a group, or everybody.
+
+    An empty field says nothing: the next wider policy decides, the settings at last.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="intake_policy",
+    )
+    group = models.OneToOneField(
+        "auth.Group",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="intake_policy",
+    )
+    rank = models.PositiveSmallIntegerField(
+        default=100, help_text="Of several groups of a user, the one with the lowest rank decides."
+    )
+    allowed_types = models.TextField(
+        blank=True, help_text="Patterns of media types, one a line, such as image/*."
+    )
+    denied_types = models.TextField(
+        blank=True, help_text="As above. A type that both name is denied."
+    )
+    max_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    quota_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    quota_files = models.PositiveBigIntegerField(null=True, blank=True)
+    required_checks = models.TextField(
+        blank=True, help_text='Names of checks, one a line; "none" for none at all.'
+    )
+    not_checked = models.CharField(
+        max_length=7,
+        blank=True,
+        choices=[("hold", "Hold"), ("release", "Release")],
+        help_text="What happens to a file whose required checks could not be made.",
+    )
+    actions = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='What happens to each finding: {"polyglot": "quarantine"}. '
+        "One of allow, flag, quarantine, refuse.",
+    )
+    retention_days = models.PositiveIntegerField(
+        null=True, blank=True, help_text="After so many days an upload is deleted."
+    )
+
+    class Meta:
+        verbose_name_plural = "intake policies"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user=None) | Q(group=None), name="intake_policy_has_one_subject"
+            ),
+            models.UniqueConstraint(
+                models.Value(1),
+                condition=Q(user=None, group=None),
+                name="intake_policy_for_everybody_is_one",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        if self.user_id is not None:
+            return f"Policy of user {self.user_id}"
+        return f"Policy of group {self.group_id}" if self.group_id else "Policy of everybody"
+
+    def clean(self) -> None:
+        """Refuse what could not be obeyed.
+
+        Raises:
+            ValidationError
+        """
+        mistakes = mistakes_in(
+            types=[*self.allowed_types.split(), *self.denied_types.split()],
+            checks=self.required_checks.split(),
+            actions=self.actions,
+        )
+        if mistakes:
+            raise ValidationError(mistakes)

@@ -1,14 +1,77 @@
-"""The one reader of what this deployment accepts."""
+"""The one reader of what is accepted, and from whom.
+
+The most specific wins, field by field: the policy of the user, of the group with the lowest rank
+(then the lowest name), of everybody, and at last the settings. Actions merge finding by finding.
+"""
+
+from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 
-from uploads.validation import Policy
+from config.accounts.models import User
+from uploads.models import IntakePolicy
+from uploads.validation import NONE, Action, Policy
 
 
 def policy() -> Policy:
-    """Return what this deployment accepts."""
-    return Policy(
-        max_bytes=settings.UPLOADS["MAX_BYTES"],
-        allowed_types=tuple(settings.UPLOADS["ALLOWED_TYPES"]),
-        denied_types=tuple(settings.UPLOADS["DENIED_TYPES"]),
-    )
+    """Return what everybody may hand in whom no other policy names."""
+    return _merged(IntakePolicy.objects.filter(user=None, group=None))
+
+
+def policy_for(user: User) -> Policy:
+    """Return what `user` may hand in; one query."""
+    subjects = Q(user=user) | Q(group__user=user) | Q(user=None, group=None)
+    rows = IntakePolicy.objects.filter(subjects).select_related("group")
+    return _merged(sorted(rows, key=_width))
+
+
+def _width(row: IntakePolicy) -> tuple[bool, bool, int, str]:
+    """Order policies from the narrowest to the widest."""
+    name = row.group.name if row.group else ""
+    return (row.user_id is None, row.group_id is None, row.rank, name)
+
+
+def _merged(narrow_to_wide: Iterable[IntakePolicy]) -> Policy:
+    """Return the settings, overlaid with the rows from the last to the first."""
+    given = settings.UPLOADS
+    values: dict[str, Any] = {
+        "max_bytes": given["MAX_BYTES"],
+        "allowed_types": tuple(given["ALLOWED_TYPES"]),
+        "denied_types": tuple(given["DENIED_TYPES"]),
+        "quota_bytes": given["QUOTA_BYTES"],
+        "quota_files": given["QUOTA_FILES"],
+        "required_checks": _checks(given["REQUIRED_CHECKS"]),
+        "hold_unchecked": given["NOT_CHECKED"] == "hold",
+        "actions": {code: Action(action) for code, action in given["ACTIONS"].items()},
+        "retention_days": given["RETENTION_DAYS"],
+    }
+    for row in reversed(list(narrow_to_wide)):
+        values |= _said_by(row)
+        values["actions"] = {
+            **values["actions"],
+            **{code: Action(action) for code, action in row.actions.items()},
+        }
+    return Policy(**values)
+
+
+def _said_by(row: IntakePolicy) -> dict[str, Any]:
+    limits = {
+        name: getattr(row, name)
+        for name in ("max_bytes", "quota_bytes", "quota_files", "retention_days")
+    }
+    said = {name: limit for name, limit in limits.items() if limit is not None}
+    if row.allowed_types.strip():
+        said["allowed_types"] = tuple(row.allowed_types.split())
+    if row.denied_types.strip():
+        said["denied_types"] = tuple(row.denied_types.split())
+    if row.required_checks.strip():
+        said["required_checks"] = _checks(row.required_checks.split())
+    if row.not_checked:
+        said["hold_unchecked"] = row.not_checked == "hold"
+    return said
+
+
+def _checks(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name != NONE)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import F
 from django.db.models.expressions import CombinedExpression
 
 from config.accounts.models import User
 from uploads.errors import QuotaExceeded
 from uploads.models import Quota
+from uploads.policy import policy_for
+from uploads.validation import Policy
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class Usage:
         return max(0, self.max_bytes - self.used_bytes - self.reserved_bytes)
 
 
-def usage(user: User) -> Usage:
-    """Return what `user` holds and may hold."""
+def usage(user: User, rules: Policy | None = None) -> Usage:
+    """Return what `user` holds and may hold; `rules` are theirs, where they are at hand."""
     quota = Quota.objects.filter(pk=user.pk).first() or Quota(user=user)
-    return _usage(quota)
+    return _usage(quota, rules or policy_for(user))
 
 
 def take(user: User, size: int) -> None:
@@ -86,7 +87,7 @@ def give_back(owner_id: UUID, size: int) -> None:
 
 def _change(user: User, size: int, **counters: CombinedExpression) -> None:
     quota, _ = Quota.objects.get_or_create(user=user)
-    limits = _usage(quota)
+    limits = _usage(quota, policy_for(user))
     changed = Quota.objects.filter(
         pk=user.pk,
         used_bytes__lte=limits.max_bytes - size - F("reserved_bytes"),
@@ -96,12 +97,12 @@ def _change(user: User, size: int, **counters: CombinedExpression) -> None:
         raise QuotaExceeded
 
 
-def _usage(quota: Quota) -> Usage:
+def _usage(quota: Quota, rules: Policy) -> Usage:
     return Usage(
         used_bytes=quota.used_bytes,
         used_files=quota.used_files,
-        max_bytes=_first(quota.max_bytes, settings.UPLOADS["QUOTA_BYTES"]),
-        max_files=_first(quota.max_files, settings.UPLOADS["QUOTA_FILES"]),
+        max_bytes=_first(quota.max_bytes, rules.quota_bytes),
+        max_files=_first(quota.max_files, rules.quota_files),
         reserved_bytes=quota.reserved_bytes,
         reserved_files=quota.reserved_files,
     )

@@ -1,8 +1,9 @@
 """The only opener of plaintext."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 from uuid import UUID
 
 from config.ranges import RangeSource
@@ -72,6 +73,66 @@ def open_blob(blob: Blob) -> OpenBlob:
             stored.close()
             raise
     return OpenBlob(blob, stored, reader)
+
+
+class ClosableSource(RangeSource, Protocol):
+    """A `RangeSource` that holds something open."""
+
+    def close(self) -> None: ...
+
+
+class Unrecorded:
+    """The plaintext of a blob that has no row yet."""
+
+    def __init__(self, stored: Stored, reader: BlobReader) -> None:
+        self._stored = stored
+        self._reader = reader
+        self.size = reader.size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._reader.read_at(offset, length)
+
+    def close(self) -> None:
+        self._stored.close()
+
+
+class AsWritten:
+    """A file just written: its head from memory, the rest from its blob, opened when asked for."""
+
+    def __init__(self, head: bytes, size: int, open_blob: Callable[[], ClosableSource]) -> None:
+        self._head = head
+        self.size = size
+        self._open_blob = open_blob
+        self._blob: ClosableSource | None = None
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        end = min(offset + length, self.size)
+        if end <= len(self._head):
+            return self._head[offset:end]
+        if self._blob is None:
+            self._blob = self._open_blob()
+        return self._blob.read_at(offset, end - offset)
+
+    def __enter__(self) -> "AsWritten":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._blob is not None:
+            self._blob.close()
+
+
+def open_unrecorded(
+    stored: Stored, *, upload_key: bytes, upload_id: UUID, owner_id: UUID, blob_id: UUID
+) -> Unrecorded:
+    """Open a durable blob that has no row yet; raises as `open_blob`."""
+    try:
+        reader = BlobReader(
+            stored, upload_key=upload_key, upload_id=upload_id, owner_id=owner_id, blob_id=blob_id
+        )
+    except BaseException:
+        stored.close()
+        raise
+    return Unrecorded(stored, reader)
 
 
 def read_unrecorded(

@@ -9,6 +9,7 @@ from csp.constants import NONE, SELF
 
 from config.env import PROJECT_DIR, data_dir, env
 from config.logs import shared_processors
+from config.settings.judgement import JUDGEMENT
 
 BASE_DIR = PROJECT_DIR
 DATA_DIR = data_dir()
@@ -317,18 +318,7 @@ UPLOADS: dict[str, Any] = {
     # What each user may hold, unless their own quota says otherwise: bytes and number of uploads.
     "QUOTA_BYTES": env.int("STRONGROOM_QUOTA_BYTES", default=100 * 1024**3),
     "QUOTA_FILES": env.int("STRONGROOM_QUOTA_FILES", default=1_000_000),
-    # Patterns of media types. A type must match one of the first list and none of the second.
-    "ALLOWED_TYPES": env.list("STRONGROOM_ALLOWED_TYPES", default=["*/*"]),
-    "DENIED_TYPES": env.list(
-        "STRONGROOM_DENIED_TYPES",
-        default=[
-            "application/vnd.microsoft.portable-executable",
-            "application/x-dosexec",
-            "application/x-executable",
-            "application/x-mach-binary",
-            "application/x-sharedlib",
-        ],
-    ),
+    **JUDGEMENT,
     "DROP_DIR": DATA_DIR / "drop",
     # When `manage.py nightly` tidies up (UTC), and how much of everything it then verifies.
     "NIGHTLY_AT": env.str("STRONGROOM_NIGHTLY_AT", default="03:00"),

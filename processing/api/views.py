@@ -27,9 +27,10 @@ from processing.models import Artifact, Pipeline, Run
 from processing.runs import cancel_run, retry_run, start_run
 from processing.stats import stats_of
 from processing.traces import trace_of
-from uploads.api.content import content_headers, plain_request
+from uploads.api.content import ACCEPT_RISK, accepts_risk, content_headers, plain_request
 from uploads.models import Upload
 from uploads.reading import open_blob
+from uploads.verdicts import check_may_leave
 
 
 def runs_of(request: Request) -> QuerySet[Run]:
@@ -119,13 +120,18 @@ class RunTraceView(APIView):
 class ArtifactContentView(APIView):
     """The bytes of an output."""
 
-    @extend_schema(responses={(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY})
+    @extend_schema(
+        responses={(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY},
+        parameters=[ACCEPT_RISK],
+    )
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
-        """Fetch an artifact, or a range of it."""
+        """Fetch an artifact, or a range of it; of a held file, only with `accept_risk=true`."""
         artifacts = Artifact.objects.filter(
             blob__upload__owner=authenticated_user(request)
         ).select_related("blob__upload")
         artifact = get_object_or_404(artifacts, pk=pk)
+        if artifact.blob.upload is not None:
+            check_may_leave(artifact.blob.upload, accept_risk=accepts_risk(request))
         headers = content_headers(
             media_type=artifact.media_type, name=artifact.name, sha256=artifact.sha256
         )

@@ -106,7 +106,7 @@ def test_the_inbox_costs_the_same_for_any_number_of_files(
         play(upload, checked(upload), state=STATES[number % len(STATES)])
     client = visit(owner)
     # Session, user, counts, rows, two for the keys of the names, steps, reasons, quota.
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert client.get(reverse("home")).status_code == 200
 
 

@@ -4,7 +4,19 @@ import base64
 
 from django.http import HttpRequest
 from django.utils.http import content_disposition_header
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
+
+ACCEPT_RISK = OpenApiParameter(
+    "accept_risk",
+    bool,
+    description="Fetch it although it is in quarantine, or has not passed its required checks.",
+)
+
+
+def accepts_risk(request: Request) -> bool:
+    """Tell whether the owner has said to take the risk of a file that is held."""
+    return request.query_params.get("accept_risk") == "true"
 
 
 def content_headers(*, media_type: str, name: str, sha256: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.urls import reverse
 from rest_framework import serializers
 
-from uploads.models import Upload
+from uploads.models import Finding, Upload
 from uploads.names import name_of, names_of
 
 
@@ -19,13 +19,26 @@ class UploadListSerializer(serializers.ListSerializer[Any]):
         return super().to_representation(rows)
 
 
+class FindingSerializer(serializers.ModelSerializer[Finding]):
+    """One reason why an upload is not simply fine; `source` is the check that found it."""
+
+    class Meta:
+        model = Finding
+        fields = ["code", "action", "source"]
+        read_only_fields = fields
+
+
 class UploadSerializer(serializers.ModelSerializer[Upload]):
-    """One upload. `size` in bytes, `sha256` in hex, both of the file as it came in."""
+    """One upload. `size` in bytes, `sha256` in hex, both of the file as it came in.
+
+    `held`: its content leaves only with `accept_risk=true`.
+    """
 
     names: dict[UUID, str] | None = None
 
     name = serializers.SerializerMethodField()
     run = serializers.UUIDField(source="run_id", allow_null=True, read_only=True)
+    findings = FindingSerializer(many=True, read_only=True)
     content_url = serializers.SerializerMethodField()
 
     class Meta:
@@ -40,6 +53,9 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
             "declared_type",
             "door",
             "state",
+            "verdict",
+            "held",
+            "findings",
             "run",
             "created_at",
             "content_url",

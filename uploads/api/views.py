@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from config.accounts.authentication import authenticated_user
 from config.edge import receive_body, send_content
-from uploads.api.content import content_headers, plain_request
+from uploads.api.content import ACCEPT_RISK, accepts_risk, content_headers, plain_request
 from uploads.api.receivers import MultipartReceiver, RawReceiver
 from uploads.api.serializers import UploadBodySerializer, UploadSerializer
 from uploads.deletion import delete_upload
@@ -30,6 +30,7 @@ from uploads.intake import Arrival, Offer, open_upload
 from uploads.models import Door, Upload
 from uploads.names import name_of
 from uploads.reading import open_content
+from uploads.verdicts import check_may_leave
 
 SHA256_MEMBER = re.compile(r"\bsha-256=:([A-Za-z0-9+/=]+):")
 
@@ -39,10 +40,11 @@ class UploadFilter(filters.FilterSet):
 
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gt")
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    finding = filters.CharFilter(field_name="findings__code", distinct=True)
 
     class Meta:
         model = Upload
-        fields = ["state", "media_type", "door", "sha256"]
+        fields = ["state", "verdict", "held", "media_type", "door", "sha256"]
 
 
 class Streamed(BaseParser):
@@ -73,7 +75,8 @@ class UploadsView(generics.ListAPIView[Upload]):
     parser_classes = [MultipartBody]
 
     def get_queryset(self) -> QuerySet[Upload]:
-        return Upload.objects.owned_by(authenticated_user(self.request))
+        uploads = Upload.objects.owned_by(authenticated_user(self.request))
+        return uploads.prefetch_related("findings")
 
     @extend_schema(request=UploadBodySerializer, responses={201: UploadSerializer})
     def post(self, request: Request) -> HttpResponseBase:
@@ -148,12 +151,13 @@ class UploadContentView(APIView):
             (206, "*/*"): OpenApiTypes.BINARY,
             416: OpenApiResponse(description="The range lies outside the file."),
         },
-        parameters=[OpenApiParameter("Range", str, OpenApiParameter.HEADER)],
+        parameters=[OpenApiParameter("Range", str, OpenApiParameter.HEADER), ACCEPT_RISK],
     )
     def get(self, request: Request, pk: UUID) -> HttpResponseBase:
-        """Fetch the file, or a range of it."""
+        """Fetch the file, or a range of it. One that is held: only with `accept_risk=true`."""
         uploads = Upload.objects.owned_by(authenticated_user(request))
         upload = get_object_or_404(uploads, pk=pk)
+        check_may_leave(upload, accept_risk=accepts_risk(request))
         headers = content_headers(
             media_type=upload.media_type, name=name_of(upload), sha256=upload.sha256
         )

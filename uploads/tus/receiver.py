@@ -15,7 +15,7 @@ from uploads.encryption import SEGMENT_BYTES, Damaged
 from uploads.errors import Refusal
 from uploads.intake import Arrival, Halt, Reserved
 from uploads.models import Upload, UploadSession
-from uploads.policy import policy
+from uploads.policy import policy_for
 from uploads.tus.claims import Claim
 from uploads.tus.digests import digests
 from uploads.tus.errors import ChecksumMismatch, LengthExceeded, SessionGone, SessionLocked
@@ -68,7 +68,7 @@ def _arrival(session: UploadSession, part: Part, claim: Claim) -> Arrival:
     digest = digests.at(session.pk, session.offset) if halt else None
     reserved = Reserved(identity, part, claim.enter, halt, digest)
     with claim.held():
-        arrival = Arrival(offer, policy(), session.length, reserved)
+        arrival = Arrival(offer, policy_for(session.owner), session.length, reserved)
         stored_bytes = arrival.stored_bytes if halt else 0
         if part.source().size < stored_bytes:
             raise Damaged("length")

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from config.ranges import RangeSource
+
 HEAD_BYTES = 64 * 1024  # of a file; what is beyond is not looked at
 
 # What libmagic says -> the registered name. Source: IANA media types registry. Only where people
@@ -329,3 +331,21 @@ def _inflate(packed: bytes, limit: int) -> tuple[bytes, int]:
     except zlib.error:
         return b"", -1
     return content, len(packed) - len(stream.unused_data) if stream.eof else -1
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a whole file is, and why it is not simply fine: codes of findings."""
+
+    media_type: str
+    findings: tuple[str, ...] = ()
+
+
+def possible_types(media_type: str, *, name: str) -> tuple[str, ...]:  # noqa: ARG001
+    """Return what a file may turn out to be that looks like `media_type` at its head."""
+    return (media_type,)
+
+
+def inspect(source: RangeSource, *, name: str, declared_type: str) -> Inspection:  # noqa: ARG001
+    """Look at a whole file, by ranges."""
+    return Inspection(detect(source.read_at(0, HEAD_BYTES)))
