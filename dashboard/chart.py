@@ -3,16 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
 from dashboard.results import Record
 from dashboard.waterfall import Axis, Bar, Span, Tick
 from processing.models import Run, RunState, StepState
-
-# A run that begins with its upload belongs to its arrival; a later one has nothing to receive.
-TOGETHER = timedelta(seconds=2)
+from uploads.models import Upload
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,16 @@ class Chart:
         return any(row.bar is not None and row.bar.cut for row in self.rows)
 
 
-def chart_of(run: Run, records: Sequence[Record], now: datetime | None = None) -> Chart:
-    """Return the chart of a run; what has not ended lasts until `now`."""
+def chart_of(
+    run: Run, records: Sequence[Record], *, is_first: bool, now: datetime | None = None
+) -> Chart:
+    """Return the chart of a run; what has not ended lasts until `now`.
+
+    The first run over an upload begins with its arrival; a later one has nothing to receive.
+    """
     now = now or timezone.now()
-    drawn = [*_before_work(run, records, now), *_steps(records, now)]
+    receiving = [_receiving(run.upload)] if is_first else []
+    drawn = [*receiving, _waiting(run, records, now), *_steps(records, now)]
     spans = [span for _, span in drawn if span is not None]
     axis = Axis(spans)
     begin = min(span.begin for span in spans)
@@ -64,16 +68,19 @@ def chart_of(run: Run, records: Sequence[Record], now: datetime | None = None) -
     return Chart(rows, list(axis.ticks()), (end - begin).total_seconds() * 1000)
 
 
-def _before_work(run: Run, records: Sequence[Record], now: datetime) -> Iterable[tuple[Row, Span]]:
-    upload = run.upload
-    if run.created_at - upload.created_at < TOGETHER:
-        span = Span(upload.began_at, max(upload.began_at, upload.created_at), works=False)
-        yield _row("receive", "succeeded", "Receiving"), span
+def _receiving(upload: Upload) -> tuple[Row, Span]:
+    span = Span(upload.began_at, max(upload.began_at, upload.created_at), works=False)
+    return _row("receive", "succeeded", "Receiving"), span
+
+
+def _waiting(run: Run, records: Sequence[Record], now: datetime) -> tuple[Row, Span]:
     starts = [record.view.record.started_at for record in records if record.view.record.attempt]
     end = min(starts, default=run.started_at or run.ended_at or now)
     state = "running" if run.state == RunState.QUEUED and not starts else "succeeded"
-    span = Span(run.created_at, max(run.created_at, end), works=False)
-    yield _row("wait", state, "Waiting in the queue"), span
+    return (
+        _row("wait", state, "Waiting in the queue"),
+        Span(run.created_at, max(run.created_at, end), works=False),
+    )
 
 
 def _steps(records: Sequence[Record], now: datetime) -> Iterable[tuple[Row, Span | None]]:

@@ -181,10 +181,11 @@ def run_page(user: User, run_id: UUID) -> RunPage:
     others = list(
         Run.objects.owned_by(user).filter(upload_id=run.upload_id).order_by("-id")[:MAX_RUNS]
     )
+    earlier = Run.objects.filter(upload_id=run.upload_id, pk__lt=run.pk)
     return RunPage(
         run=run,
         name=printable(names_of([run.upload])[run.upload_id]),
-        chart=chart_of(run, records),
+        chart=chart_of(run, records, is_first=not earlier.exists()),
         records=records,
         others=others,
     )

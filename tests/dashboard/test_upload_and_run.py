@@ -108,7 +108,7 @@ def test_the_pages_cost_the_same_for_any_number_of_runs_and_records(
     with django_assert_num_queries(11):
         client.get(reverse("upload", args=[upload.pk]))
     # Session, user, run, two for the key, records, artifacts, two for the name, other runs.
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         client.get(reverse("run", args=[run.pk]))
 
 
