@@ -15,6 +15,7 @@ from config.accounts.models import User
 from dashboard.chart import Chart, chart_of
 from dashboard.results import Record, Result, failures_of, records_of, results_of, title_of
 from processing import stats
+from processing.definitions import visible_to
 from processing.models import Pipeline, Run, RunState, StepRecord, StepState
 from processing.pipelines import parse
 from processing.traces import trace_of
@@ -134,7 +135,7 @@ def upload_page(user: User, upload_id: UUID) -> UploadPage:
         runs=runs,
         results=results_of(records),
         failures=failures_of(records) if upload.state == UploadState.FAILED else [],
-        pipelines=list(Pipeline.objects.filter(enabled=True, active__isnull=False)),
+        pipelines=[version.pipeline for version in visible_to(user)],
         steps=[use.name for use in parse(run.version.definition).steps] if run else [],
     )
 

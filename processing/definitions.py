@@ -1,73 +1,186 @@
-"""Pipelines in the database: versions are added, never changed."""
+"""Pipelines in the database: versions are added, never changed; one of each is active.
+
+Which one a file takes: the one that the request names, in the version that it names or else the
+active one; without a name, the active version that `processing.pipelines.routing` finds closest.
+"""
+
+import logging
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, QuerySet
 
+from config.accounts.models import User
 from processing.errors import NoPipeline, UnknownVersion
-from processing.models import Pipeline, PipelineVersion
-from processing.pipelines import PipelineDefinition, builtin, parse, route
+from processing.models import Origin, Pipeline, PipelineVersion
+from processing.pipelines import (
+    PipelineDefinition,
+    Subject,
+    builtin,
+    is_for,
+    parse,
+    read_source,
+    route,
+    write_source,
+)
 from uploads.errors import UnknownPipeline
+from uploads.models import Upload
+
+logger = logging.getLogger(__name__)
 
 _PARSED: dict[str, PipelineDefinition] = {}  # by digest
+
+
+# --- Writing ----------------------------------------------------------------------------------
 
 
 @transaction.atomic
 def sync_builtin() -> None:
     """Bring the pipelines that come with the program into the database.
 
-    A definition that is not among the versions of its pipeline becomes the next one, and active.
+    A definition that is not among the versions of its pipeline becomes the next one. It becomes
+    the active one too, unless somebody has chosen another than what came with the program.
     """
     for definition in builtin():
-        pipeline, created = Pipeline.objects.get_or_create(
+        pipeline, _ = Pipeline.objects.get_or_create(
             name=definition.name, defaults={"title": definition.title}
         )
-        known = pipeline.versions.filter(digest=definition.digest)
-        if not created and known.exists():
-            continue
-        add_version(pipeline, definition)
+        if not pipeline.versions.filter(digest=definition.digest).exists():
+            active = pipeline.active
+            ours = active is None or active.origin == Origin.PROGRAM
+            add_version(pipeline, definition, active=ours)
 
 
-def add_version(pipeline: Pipeline, definition: PipelineDefinition) -> PipelineVersion:
-    """Add the next version of `pipeline` and make it the active one."""
+@transaction.atomic
+def import_source(
+    text: str, *, origin: Origin, author: User | None = None, active: bool = False
+) -> PipelineVersion:
+    """Add what a YAML text says as the next version of the pipeline that it names.
+
+    A definition that is there already is not added again. The first version of a pipeline
+    becomes active; a later one only with `active`.
+
+    Raises:
+        InvalidPipeline
+    """
+    definition = read_source(text)
+    pipeline, _ = Pipeline.objects.get_or_create(
+        name=definition.name, defaults={"title": definition.title}
+    )
+    version = pipeline.versions.filter(digest=definition.digest).order_by("-number").first()
+    if version is None:
+        return add_version(
+            pipeline,
+            definition,
+            source=text,
+            origin=origin,
+            author=author,
+            active=active or pipeline.active_id is None,
+        )
+    if active:
+        activate(version)
+    return version
+
+
+@transaction.atomic
+def add_version(
+    pipeline: Pipeline,
+    definition: PipelineDefinition,
+    *,
+    source: str = "",
+    origin: Origin = Origin.PROGRAM,
+    author: User | None = None,
+    active: bool = True,
+) -> PipelineVersion:
+    """Add the next version of `pipeline` and, with `active`, make it the active one."""
+    Pipeline.objects.select_for_update().get(pk=pipeline.pk)  # one number after the other
     last = pipeline.versions.aggregate(last=Max("number"))["last"] or 0
     version = PipelineVersion.objects.create(
         pipeline=pipeline,
         number=last + 1,
         definition=definition.to_data(),
         digest=definition.digest,
+        source=source or write_source(definition),
+        origin=origin,
+        author=author,
     )
-    pipeline.active = version
-    pipeline.save(update_fields=["active"])
+    logger.info("version added", extra={"pipeline": pipeline.name, "version": version.number})
+    if active:
+        activate(version)
     return version
 
 
-def check_name(name: str | None) -> None:
-    """Refuse the name of no enabled pipeline; None means that the type decides.
+def activate(version: PipelineVersion) -> None:
+    """Make `version` the one that new runs of its pipeline take."""
+    pipeline = version.pipeline
+    pipeline.active = version
+    pipeline.title = definition_of(version).title
+    pipeline.save(update_fields=["active", "title"])
+    logger.info("version activated", extra={"pipeline": pipeline.name, "version": version.number})
+
+
+# --- Choosing ---------------------------------------------------------------------------------
+
+
+def check_name(name: str | None, *, owner: User) -> None:
+    """Refuse the name of no enabled pipeline; None means that the file itself decides.
 
     Raises:
         UnknownPipeline
     """
-    if name is not None and not Pipeline.objects.filter(name=name, enabled=True).exists():
-        raise UnknownPipeline
+    if name is not None:
+        _active(name, owner.get_username())
 
 
-def choose(*, media_type: str, name: str | None, number: int | None = None) -> PipelineVersion:
+def subject_of(upload: Upload) -> Subject:
+    """Return what pipelines may know of an upload before they open it."""
+    return Subject(
+        media_type=upload.media_type,
+        size=upload.size,
+        door=upload.door,
+        owner=upload.owner.get_username(),
+        folder=upload.folder,
+        tags=tuple(upload.tag_list),
+    )
+
+
+def choose(subject: Subject, *, name: str | None, number: int | None = None) -> PipelineVersion:
     """Return the version that a new run takes.
 
     Raises:
         UnknownPipeline, UnknownVersion, NoPipeline
     """
     if name is None:
-        return _by_type(media_type)
-    pipeline = Pipeline.objects.select_related("active").filter(name=name, enabled=True).first()
-    if pipeline is None or pipeline.active is None:
-        raise UnknownPipeline
-    if number is None:
-        return pipeline.active
-    version = pipeline.versions.filter(number=number).first()
+        return _closest(subject)
+    active = _active(name, subject.owner)
+    return active if number is None else version_of(active.pipeline, number)
+
+
+def version_of(pipeline: Pipeline, number: int) -> PipelineVersion:
+    """Return one version of a pipeline, active or not.
+
+    Raises:
+        UnknownVersion
+    """
+    version = pipeline.versions.select_related("pipeline").filter(number=number).first()
     if version is None:
         raise UnknownVersion
     return version
+
+
+def visible_to(user: User) -> QuerySet[PipelineVersion]:
+    """Return the active versions that files of `user` may go through, by name; all for staff."""
+    versions = active_versions().order_by("pipeline__name")
+    if user.is_staff:
+        return versions
+    name = user.get_username()
+    ours = [version.pk for version in versions if is_for(definition_of(version), owner=name)]
+    return versions.filter(pk__in=ours)
+
+
+def active_versions() -> QuerySet[PipelineVersion]:
+    """Return the active version of each enabled pipeline, with its pipeline."""
+    active = PipelineVersion.objects.filter(pk=F("pipeline__active_id"), pipeline__enabled=True)
+    return active.select_related("pipeline").defer("source")
 
 
 def definition_of(version: PipelineVersion) -> PipelineDefinition:
@@ -77,12 +190,16 @@ def definition_of(version: PipelineVersion) -> PipelineDefinition:
     return _PARSED[version.digest]
 
 
-def _by_type(media_type: str) -> PipelineVersion:
-    versions = PipelineVersion.objects.filter(
-        pk=F("pipeline__active_id"), pipeline__enabled=True
-    ).select_related("pipeline")
-    by_name = {version.pipeline.name: version for version in versions}
-    chosen = route(media_type, [definition_of(version) for version in by_name.values()])
+def _active(name: str, owner: str) -> PipelineVersion:
+    version = active_versions().filter(pipeline__name=name).first()
+    if version is None or not is_for(definition_of(version), owner=owner):
+        raise UnknownPipeline
+    return version
+
+
+def _closest(subject: Subject) -> PipelineVersion:
+    by_name = {version.pipeline.name: version for version in active_versions()}
+    chosen = route(subject, [definition_of(version) for version in by_name.values()])
     if chosen is None:
         raise NoPipeline
     return by_name[chosen.name]

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
+from config.accounts.models import User
 from processing import definitions
 from processing.runs import start_run
 from uploads.models import Upload
@@ -11,9 +12,9 @@ from uploads.signals import upload_announced, upload_stored
 
 
 @receiver(upload_announced)
-def refuse_an_unknown_pipeline(pipeline: str | None, **_: Any) -> None:
+def refuse_an_unknown_pipeline(owner: User, pipeline: str | None, **_: Any) -> None:
     """Refuse before the first byte what could never run."""
-    definitions.check_name(pipeline)
+    definitions.check_name(pipeline, owner=owner)
 
 
 @receiver(upload_stored)

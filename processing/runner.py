@@ -15,12 +15,11 @@ from django.utils import timezone
 
 from config.errors import AppError
 from processing import checking, queue, traces
-from processing.definitions import definition_of
+from processing.definitions import definition_of, subject_of
 from processing.models import Run, RunState
-from processing.pipelines import StepUse
+from processing.pipelines import Plan, StepUse
 from processing.queue import Claim, ClaimLost
 from processing.sandbox import Sandbox, Session
-from processing.steps import registry
 from processing.steps.contract import Output, StepFailed
 from processing.traces import Work
 from uploads.keys import upload_key
@@ -71,31 +70,39 @@ def _execute(claim: Claim, run: Run) -> None:
 
 
 def _run_steps(work: Work) -> bool:
-    """Run what is left to run; False when the worker was asked to stop in between."""
-    uses = definition_of(work.run.version).steps
-    results = traces.outputs_so_far(work)
+    """Run what is left to run; False when the worker was asked to stop in between.
+
+    A step that fails takes those with it that wait for it. The others run, and then the run
+    fails for the reason of the first.
+    """
+    definition = definition_of(work.run.version)
     upload = work.run.upload
+    plan = Plan(definition, subject_of(upload))
+    results = traces.outputs_so_far(work)
+    failure: StepFailed | None = None
     with (
         open_content(upload) as content,
         sandbox().open(content, upload.media_type) as session,
     ):
         checking.run_checks(work, content, session)
-        for position, use in enumerate(uses):
+        for position in definition.graph.order:
+            use = definition.steps[position]
             if use.name in results:
                 continue
             if queue.stopping():
                 return False
-            if not registry.get(use.step).reads(upload.media_type):
-                traces.skip(work, [(position, use.name)], caused_by="media_type")
+            if cause := plan.obstacle(position, results):
+                traces.skip(work, [(position, use.name)], caused_by=cause)
                 continue
             try:
                 results[use.name] = _run_step(work, session, position, use, results)
             except StepFailed as error:
                 if traces.failures(work, position) < use.max_attempts:
                     raise TryAgain(error.code, error.detail) from error
-                rest = [(p, u.name) for p, u in enumerate(uses) if p > position]
-                traces.skip(work, rest, caused_by=use.name)
-                raise
+                plan.failed(position)
+                failure = failure or error
+    if failure is not None:
+        raise failure
     return True
 
 

@@ -23,14 +23,14 @@ def start_run(
 ) -> Run:
     """Make a run over `upload` and its queue entry, in one transaction.
 
-    Without a pipeline the media type decides. With `from_step`, the results of the steps before
-    it are taken over from the latest run of the same pipeline version.
+    Without a pipeline the upload itself decides. With `from_step`, that step and all that wait
+    for it run; the results of the others are taken over from the latest run of the same version.
 
     Raises:
         UnknownPipeline, UnknownVersion, UnknownStep, NoPipeline: nothing was made.
     """
     now = timezone.now()
-    chosen = definitions.choose(media_type=upload.media_type, name=pipeline, number=version)
+    chosen = definitions.choose(definitions.subject_of(upload), name=pipeline, number=version)
     run = Run(
         upload=upload,
         owner_id=upload.owner_id,
@@ -74,13 +74,19 @@ def retry_run(run: Run) -> Run:
 
 
 def _take_over_before(run: Run, version: PipelineVersion, from_step: str) -> None:
-    names = [use.name for use in definitions.definition_of(version).steps]
+    definition = definitions.definition_of(version)
+    names = [use.name for use in definition.steps]
     if from_step not in names:
         raise UnknownStep
-    position = names.index(from_step)
+    place = names.index(from_step)
+    graph = definition.graph
+    kept = set(graph.order) - {place} - graph.after(place)
     source = Run.objects.filter(upload_id=run.upload_id, version=version).exclude(pk=run.pk)
     latest = source.order_by("-id").first()
-    if position and (
-        latest is None or traces.take_over(latest, run, before=position) != names[:position]
-    ):
+    needed = {names[before] for before in graph.before(place)}
+    if latest is None:
+        settled: set[str] = set()
+    else:
+        settled = {*traces.take_over(latest, run, positions=kept), *traces.skipped(latest)}
+    if not needed <= settled:
         raise UnknownStep

@@ -6,7 +6,7 @@ its artifacts and the news of it are committed together, under the fence of the 
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -115,6 +115,11 @@ def skip(work: Work, steps: Sequence[tuple[int, str]], *, caused_by: str) -> Non
         )
 
 
+def skipped(run: Run) -> list[str]:
+    """Return the names of the steps that a run went past."""
+    return list(run.records.filter(state=StepState.SKIPPED).values_list("step", flat=True))
+
+
 def failures(work: Work, position: int) -> int:
     """Return how often a step of this run has failed."""
     return work.run.records.filter(position=position, state=StepState.FAILED).count()
@@ -130,11 +135,10 @@ def abandon(run_id: UUID) -> int:
     )
 
 
-def take_over(source: Run, target: Run, *, before: int) -> list[str]:
-    """Give `target` the finished steps of `source` before a position; return their names."""
+def take_over(source: Run, target: Run, *, positions: Collection[int]) -> list[str]:
+    """Give `target` the finished steps of `source` at these positions; return their names."""
     key = upload_key(source.upload_id)
-    records = _succeeded(source).filter(position__range=(0, before - 1))
-    records = records.prefetch_related("artifacts")
+    records = _succeeded(source).filter(position__in=positions).prefetch_related("artifacts")
     for record in records:
         artifacts = list(record.artifacts.all())
         output = _unseal(record, key)

@@ -39,6 +39,15 @@ class NameIsAPath(Refusal):
     detail = "The name of the file is a path: it contains a separator or a NUL, or names a folder."
 
 
+class LabelMalformed(Refusal):
+    code = "label_malformed"
+    detail = (
+        "A folder or a tag is malformed. Tags are up to 10 words of a-z, 0-9, '_', '.', ':' and "
+        "'-'; a folder has up to 100 letters, digits, '_', '.', '-', spaces, and '/' in between."
+    )
+    pointer = None
+
+
 class TooLarge(Refusal):
     code = "upload_too_large"
     status = 413

@@ -9,7 +9,7 @@ removes; never a row without content. Nothing is acknowledged before the commit.
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -25,6 +25,7 @@ from uploads.encryption import HEAD_BYTES as ENVELOPE_BYTES
 from uploads.encryption import BlobWriter, new_key
 from uploads.errors import DigestMismatch, EmptyFile, QuotaExceeded, Truncated
 from uploads.keys import add_upload_key
+from uploads.labels import check_labels, pack_tags
 from uploads.media_types import HEAD_BYTES, detect, inspect, possible_types
 from uploads.models import Blob, Door, Upload, Verdict
 from uploads.names import seal_name
@@ -57,7 +58,7 @@ class Offer:
     """What is known of a file before its first byte.
 
     `size` is what the sender declares, in bytes; the bytes themselves are counted. A second file
-    with the same `idempotency` key is the same upload.
+    with the same `idempotency` key is the same upload. `parent` is the file that it was in.
     """
 
     owner: User
@@ -67,6 +68,9 @@ class Offer:
     pipeline: str | None = None
     size: int | None = None
     idempotency: str = ""
+    folder: str = ""
+    tags: tuple[str, ...] = ()
+    parent: Upload | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ def judge(offer: Offer) -> Policy:
     """
     rules = policy_for(offer.owner)
     check_name(offer.name)
+    check_labels(folder=offer.folder, tags=offer.tags)
     if offer.size is not None:
         check_size(offer.size, rules)
     signals.upload_announced.send(Arrival, owner=offer.owner, pipeline=offer.pipeline)
@@ -210,10 +215,17 @@ class Arrival:
         """Return where the arrival stands. What the sink got must be durable before it counts."""
         return Halt(self.size, self._media_type, self._writer.checkpoint())
 
-    def commit(self, *, pipeline: str | None = None, sha256: bytes | None = None) -> Upload:
-        """Make the file durable and return its record.
+    def learn(self, *, pipeline: str | None, folder: str, tags: tuple[str, ...]) -> None:
+        """Take what a door learns only after the file.
 
-        `pipeline` is for doors that learn it after the file; `sha256` is the sender's digest.
+        Raises:
+            Refusal: once `abort` has been called, nothing is stored.
+        """
+        check_labels(folder=folder, tags=tags)
+        self.offer = replace(self.offer, pipeline=pipeline, folder=folder, tags=tags)
+
+    def commit(self, *, sha256: bytes | None = None) -> Upload:
+        """Make the file durable and return its record; `sha256` is the sender's digest.
 
         Raises:
             Refusal: nothing is stored, once `abort` has been called.
@@ -230,7 +242,7 @@ class Arrival:
         sink.commit()
         try:
             self._judge_all()
-            return self._record(digest.hexdigest(), pipeline or self.offer.pipeline)
+            return self._record(digest.hexdigest())
         except IntegrityError:
             self._remove_blob()
             first = _first_with(self.offer)
@@ -295,7 +307,7 @@ class Arrival:
         return self.digest
 
     @transaction.atomic
-    def _record(self, sha256: str, pipeline: str | None) -> Upload:
+    def _record(self, sha256: str) -> Upload:
         owner, identity = self.offer.owner, self._identity
         enter = self._enter if self._reserved is None else self._reserved.enter
         verdict = first_verdict(self._actions, self._media_type, self._rules)
@@ -308,6 +320,9 @@ class Arrival:
             media_type=self._media_type,
             declared_type=self.offer.declared_type[:127],
             door=self.offer.door,
+            folder=self.offer.folder,
+            tags=pack_tags(self.offer.tags),
+            **_place_below(self.offer.parent),
             verdict=verdict,
             held=verdict != Verdict.PASSED,
             idempotency=self.offer.idempotency,
@@ -317,7 +332,7 @@ class Arrival:
         enter(upload)
         keep_findings(upload.pk, self._actions, source=INTAKE)
         Blob.objects.create(pk=identity.blob_id, upload=upload, is_content=True, size=self.size)
-        signals.upload_stored.send(Arrival, upload=upload, pipeline=pipeline)
+        signals.upload_stored.send(Arrival, upload=upload, pipeline=self.offer.pipeline)
         logger.info("upload stored", extra={"upload": str(upload.pk), "bytes": upload.size})
         return upload
 
@@ -328,6 +343,13 @@ class Arrival:
     def _remove_blob(self) -> None:
         """Remove the bytes of an upload that got no row; what fails here, the sweep finds."""
         store().remove(self._identity.blob_id)
+
+
+def _place_below(parent: Upload | None) -> dict[str, Any]:
+    if parent is None:
+        return {}
+    root_id = parent.root_id or parent.pk
+    return {"parent": parent, "root_id": root_id, "depth": parent.depth + 1}
 
 
 def _first_with(offer: Offer) -> Upload | None:

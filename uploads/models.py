@@ -154,6 +154,11 @@ class Upload(models.Model):
     def __str__(self) -> str:
         return str(self.pk)
 
+    @property
+    def tag_list(self) -> list[str]:
+        """Return the tags one by one."""
+        return self.tags.split()
+
 
 class Finding(models.Model):
     """One reason why an upload is not simply fine. `source` is the check that found it.

@@ -6,7 +6,8 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from processing.models import Artifact, Pipeline, Run, StepState
+from processing.definitions import definition_of
+from processing.models import Artifact, PipelineVersion, Run, StepState
 from processing.traces import StepView
 
 
@@ -85,25 +86,83 @@ class StepRecordSerializer(serializers.Serializer[StepView]):
     artifacts = ArtifactSerializer(many=True)
 
 
-class PipelineSerializer(serializers.ModelSerializer[Pipeline]):
-    """What can run, in its active version."""
+class PipelineVersionSerializer(serializers.ModelSerializer[PipelineVersion]):
+    """One version. `digest` tells definitions apart; `origin` says where it came from."""
 
-    version = serializers.IntegerField(source="active.number", read_only=True)
-    media_types = serializers.SerializerMethodField()
-    steps = serializers.SerializerMethodField()
+    is_active = serializers.SerializerMethodField()
 
     class Meta:
-        model = Pipeline
-        fields = ["name", "title", "version", "media_types", "steps"]
+        model = PipelineVersion
+        fields = ["number", "digest", "origin", "created_at", "is_active"]
 
-    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
-    def get_media_types(self, pipeline: Pipeline) -> list[str]:
-        return list(pipeline.active.definition["media_types"]) if pipeline.active else []
+    def get_is_active(self, version: PipelineVersion) -> bool:
+        return version.pk == version.pipeline.active_id
 
-    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
-    def get_steps(self, pipeline: Pipeline) -> list[str]:
-        steps = pipeline.active.definition["steps"] if pipeline.active else []
-        return [step["name"] for step in steps]
+
+class StepUseSerializer(serializers.Serializer[Any]):
+    """One step at its place. `needs` are the names of those that it waits for."""
+
+    name = serializers.CharField()
+    step = serializers.CharField()
+    needs = serializers.ListField(child=serializers.CharField())
+    when = serializers.CharField(allow_blank=True)
+    settings = serializers.DictField()
+    timeout_s = serializers.FloatField(allow_null=True)
+    max_attempts = serializers.IntegerField()
+
+
+class PipelineSerializer(serializers.ModelSerializer[PipelineVersion]):
+    """What can run, in its active version; `steps` are names, in the order in which they run."""
+
+    name = serializers.CharField(source="pipeline.name", read_only=True)
+    title = serializers.CharField(source="pipeline.title", read_only=True)
+    version = serializers.IntegerField(source="number", read_only=True)
+    media_types = serializers.SerializerMethodField()
+    folders = serializers.SerializerMethodField()
+    tags = serializers.SerializerMethodField()
+    steps = serializers.SerializerMethodField()
+    versions = PipelineVersionSerializer(source="pipeline.versions", many=True, read_only=True)
+
+    class Meta:
+        model = PipelineVersion
+        fields = [
+            "name", "title", "version", "media_types", "folders", "tags", "steps", "versions",
+        ]  # fmt: skip
+
+    def get_media_types(self, version: PipelineVersion) -> list[str]:
+        return list(definition_of(version).media_types)
+
+    def get_folders(self, version: PipelineVersion) -> list[str]:
+        return list(definition_of(version).folders)
+
+    def get_tags(self, version: PipelineVersion) -> list[str]:
+        return list(definition_of(version).tags)
+
+    def get_steps(self, version: PipelineVersion) -> list[str]:
+        definition = definition_of(version)
+        return [definition.steps[place].name for place in definition.graph.order]
+
+
+class PipelineDetailSerializer(PipelineSerializer):
+    """What can run, with its graph; `graph` has the steps in the order in which they run."""
+
+    graph = serializers.SerializerMethodField()
+
+    class Meta(PipelineSerializer.Meta):
+        fields = [*PipelineSerializer.Meta.fields, "graph"]
+
+    @extend_schema_field(StepUseSerializer(many=True))
+    def get_graph(self, version: PipelineVersion) -> list[dict[str, Any]]:
+        definition = definition_of(version)
+        names = [use.name for use in definition.steps]
+        return [
+            {
+                **definition.steps[place].to_data(),
+                "needs": [names[need] for need in definition.graph.needs[place]],
+                "when": definition.steps[place].when,
+            }
+            for place in definition.graph.order
+        ]
 
 
 class StepStatsSerializer(serializers.Serializer[Any]):

@@ -17,5 +17,6 @@ urlpatterns = [
         name="api-artifact-content",
     ),
     path("pipelines/", views.PipelinesView.as_view(), name="api-pipelines"),
+    path("pipelines/<slug:name>/", views.PipelineView.as_view(), name="api-pipeline"),
     path("stats/", views.StatsView.as_view(), name="api-stats"),
 ]

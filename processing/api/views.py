@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -18,12 +18,14 @@ from config.accounts.authentication import authenticated_user
 from config.edge import send_content
 from processing.api.serializers import (
     NewRunSerializer,
+    PipelineDetailSerializer,
     PipelineSerializer,
     RunSerializer,
     StatsSerializer,
     StepRecordSerializer,
 )
-from processing.models import Artifact, Pipeline, Run
+from processing.definitions import visible_to
+from processing.models import Artifact, PipelineVersion, Run
 from processing.runs import cancel_run, retry_run, start_run
 from processing.stats import stats_of
 from processing.traces import trace_of
@@ -36,6 +38,14 @@ from uploads.verdicts import check_may_leave
 def runs_of(request: Request) -> QuerySet[Run]:
     """Return the runs that the caller may see."""
     return Run.objects.owned_by(authenticated_user(request)).select_related("version__pipeline")
+
+
+def pipelines_of(request: Request) -> QuerySet[PipelineVersion]:
+    """Return the active versions that files of the caller may go through, by name."""
+    versions = PipelineVersion.objects.defer("definition", "source").order_by("-number")
+    return visible_to(authenticated_user(request)).prefetch_related(
+        Prefetch("pipeline__versions", versions.select_related("pipeline"))
+    )
 
 
 class RunFilter(filters.FilterSet):
@@ -142,13 +152,28 @@ class ArtifactContentView(APIView):
         return self.get(request, pk)
 
 
-class PipelinesView(generics.ListAPIView[Pipeline]):
-    """What can run."""
+class PipelinesView(generics.ListAPIView[PipelineVersion]):
+    """What can run over the files of the caller, with its versions."""
 
+    queryset = PipelineVersion.objects.none()  # names the model to the OpenAPI document
     serializer_class = PipelineSerializer
-    queryset = Pipeline.objects.filter(enabled=True, active__isnull=False).select_related("active")
     pagination_class = None
     filter_backends = []
+
+    def get_queryset(self) -> QuerySet[PipelineVersion]:
+        return pipelines_of(self.request)
+
+
+class PipelineView(generics.RetrieveAPIView[PipelineVersion]):
+    """One pipeline."""
+
+    queryset = PipelineVersion.objects.none()
+    serializer_class = PipelineDetailSerializer
+    lookup_field = "pipeline__name"
+    lookup_url_kwarg = "name"
+
+    def get_queryset(self) -> QuerySet[PipelineVersion]:
+        return pipelines_of(self.request)
 
 
 class StatsView(APIView):

@@ -3,9 +3,8 @@
 from functools import cache
 from importlib.resources import files
 
-import yaml
-
-from processing.pipelines.definition import PipelineDefinition, parse
+from processing.pipelines.definition import PipelineDefinition
+from processing.pipelines.source import read_source
 
 
 @cache
@@ -13,5 +12,5 @@ def builtin() -> tuple[PipelineDefinition, ...]:
     """Return them by name."""
     folder = files("processing.pipelines") / "builtin"
     sources = [entry for entry in folder.iterdir() if entry.name.endswith(".yaml")]
-    definitions = [parse(yaml.safe_load(source.read_text("utf-8"))) for source in sources]
+    definitions = [read_source(source.read_text("utf-8")) for source in sources]
     return tuple(sorted(definitions, key=lambda definition: definition.name))

@@ -124,6 +124,58 @@ def test_a_step_that_cannot_read_this_type_is_skipped_and_the_run_goes_on(upload
     assert effects(run) == [("pdf_text", "skipped"), ("checksum", "succeeded")]
 
 
+def test_branches_that_do_not_wait_for_a_failed_step_run_to_their_end(upload, monkeypatch):
+    pipeline_of(
+        {"step": "checksum"},
+        {"step": "lines", "needs": ["checksum"]},
+        {"step": "media_type", "needs": ["checksum"]},
+        {"step": "checksum", "name": "join", "needs": ["lines", "media_type"]},
+    )
+    start_run(upload=upload)
+    fail_in(monkeypatch, "lines", StepFailed("step_timed_out", "Too slow."))
+    run = work(upload)
+    assert (run.state, run.error_code) == (RunState.FAILED, "step_timed_out")
+    assert effects(run) == [
+        ("checksum", "succeeded"),
+        ("lines", "failed"),
+        ("media_type", "succeeded"),
+        ("join", "skipped"),
+    ]
+    assert run.records.get(step="join").caused_by == "lines"
+
+
+def test_a_retry_takes_up_what_failed_and_what_waited_for_it(upload, monkeypatch):
+    pipeline_of({"step": "checksum"}, {"step": "lines"}, {"step": "media_type", "needs": []})
+    start_run(upload=upload)
+    with monkeypatch.context() as broken:
+        fail_in(broken, "checksum", StepFailed("step_timed_out", "Too slow."))
+        run = work(upload)
+    assert run.state == RunState.FAILED
+    retry_run(run)
+    run = work(upload)
+    assert run.state == RunState.SUCCEEDED
+    assert effects(run) == [
+        ("checksum", "failed"),
+        ("checksum", "succeeded"),
+        ("lines", "skipped"),
+        ("lines", "succeeded"),
+        ("media_type", "succeeded"),
+    ]
+
+
+def test_a_step_whose_condition_does_not_hold_is_skipped(upload):
+    pipeline_of(
+        {"step": "lines"},
+        {"step": "checksum", "when": "steps.lines.lines == 3"},
+        {"step": "media_type", "when": "steps.lines.lines > 3"},
+    )
+    start_run(upload=upload)
+    run = work(upload)
+    assert run.state == RunState.SUCCEEDED
+    assert effects(run)[1:] == [("checksum", "succeeded"), ("media_type", "skipped")]
+    assert run.records.get(step="media_type").caused_by == "when"
+
+
 def test_a_step_gets_the_attempts_and_the_time_that_its_pipeline_grants(upload, monkeypatch):
     pipeline_of({"step": "checksum", "max_attempts": 2, "timeout_s": 0.000001})
     start_run(upload=upload)

@@ -1,6 +1,7 @@
 """What takes the body of an upload, piece by piece, while it arrives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from django.http import HttpResponse
@@ -11,23 +12,40 @@ from uploads.errors import (
     MalformedMultipart,
     TooManyParts,
     Truncated,
-    UnknownPipeline,
 )
 from uploads.intake import Arrival
+from uploads.labels import split_tags
 from uploads.models import Upload
 
 MAX_PARTS = 16
 MAX_FIELD_BYTES = 1024
 FILE_FIELD = "file"
-PIPELINE_FIELD = "pipeline"
 
 Answer = Callable[[Upload], HttpResponse]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a client says of a file besides its content."""
+
+    pipeline: str | None
+    folder: str
+    tags: tuple[str, ...]
+
+    @classmethod
+    def by(cls, fields: Mapping[str, str]) -> "Said":
+        """Return what the fields of a form or a query say."""
+        return cls(
+            pipeline=fields.get("pipeline") or None,
+            folder=fields.get("folder", ""),
+            tags=split_tags(fields.get("tags", "")),
+        )
 
 
 class OpenFile(Protocol):
     """Begins the upload once the name of the file is known."""
 
-    def __call__(self, *, name: str, declared_type: str, pipeline: str | None) -> Arrival: ...
+    def __call__(self, *, name: str, declared_type: str, said: Said) -> Arrival: ...
 
 
 class RawReceiver:
@@ -77,7 +95,9 @@ class MultipartReceiver:
             raise Truncated from None
         if self._arrival is None:
             raise FileMissing
-        return self._answer(self._arrival.commit(pipeline=self._pipeline()))
+        said = self._said()
+        self._arrival.learn(pipeline=said.pipeline, folder=said.folder, tags=said.tags)
+        return self._answer(self._arrival.commit())
 
     def abort(self) -> None:
         if self._arrival is not None:
@@ -97,7 +117,7 @@ class MultipartReceiver:
         self._arrival = self._open_file(
             name=segment.filename,
             declared_type=segment.content_type or "",
-            pipeline=self._pipeline(),
+            said=self._said(),
         )
 
     def _take_data(self, segment: MultipartSegment, data: bytes) -> None:
@@ -109,8 +129,8 @@ class MultipartReceiver:
             raise TooManyParts
         self._fields[str(segment.name)] = field
 
-    def _pipeline(self) -> str | None:
+    def _said(self) -> Said:
         try:
-            return self._fields.get(PIPELINE_FIELD, b"").decode() or None
+            return Said.by({name: value.decode() for name, value in self._fields.items()})
         except UnicodeDecodeError:
-            raise UnknownPipeline from None
+            raise MalformedMultipart from None

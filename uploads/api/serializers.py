@@ -40,6 +40,9 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     run = serializers.UUIDField(source="run_id", allow_null=True, read_only=True)
     findings = FindingSerializer(many=True, read_only=True)
     content_url = serializers.SerializerMethodField()
+    tags = serializers.SerializerMethodField()
+    parent = serializers.UUIDField(source="parent_id", allow_null=True, read_only=True)  # type: ignore[assignment]
+    children_url = serializers.SerializerMethodField()
 
     class Meta:
         model = Upload
@@ -52,6 +55,10 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
             "media_type",
             "declared_type",
             "door",
+            "folder",
+            "tags",
+            "parent",
+            "depth",
             "state",
             "verdict",
             "held",
@@ -59,6 +66,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
             "run",
             "created_at",
             "content_url",
+            "children_url",
         ]
         read_only_fields = fields
 
@@ -66,6 +74,12 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         name = self.names[upload.pk] if self.names else name_of(upload)
         # A name of a file system may hold bytes that are no text; JSON shows what it can.
         return name.encode("utf-8", "replace").decode()
+
+    def get_tags(self, upload: Upload) -> list[str]:
+        return upload.tag_list
+
+    def get_children_url(self, upload: Upload) -> str:
+        return f"{reverse('api-uploads')}?parent={upload.pk}"
 
     def get_content_url(self, upload: Upload) -> str:
         return reverse("api-upload-content", args=[upload.pk])
@@ -76,3 +90,5 @@ class UploadBodySerializer(serializers.Serializer[Any]):
 
     file = serializers.FileField()
     pipeline = serializers.CharField(required=False)
+    folder = serializers.CharField(required=False)
+    tags = serializers.CharField(required=False, help_text="With commas between them.")

@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 from config.accounts.authentication import authenticated_user
 from config.edge import receive_body, send_content
 from uploads.api.content import ACCEPT_RISK, accepts_risk, content_headers, plain_request
-from uploads.api.receivers import MultipartReceiver, RawReceiver
+from uploads.api.receivers import MultipartReceiver, RawReceiver, Said
 from uploads.api.serializers import UploadBodySerializer, UploadSerializer
 from uploads.deletion import delete_upload
 from uploads.errors import DigestMalformed, NotMultipart
@@ -41,10 +41,17 @@ class UploadFilter(filters.FilterSet):
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gt")
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
     finding = filters.CharFilter(field_name="findings__code", distinct=True)
+    tag = filters.CharFilter(method="tagged")
+    parent = filters.UUIDFilter(field_name="parent_id")
+    family = filters.UUIDFilter(field_name="root_id")
 
     class Meta:
         model = Upload
-        fields = ["state", "verdict", "held", "media_type", "door", "sha256"]
+        fields = ["state", "verdict", "held", "media_type", "door", "folder", "sha256"]
+
+    def tagged(self, found: QuerySet[Upload], _: str, tag: str) -> QuerySet[Upload]:
+        """Keep what has a tag."""
+        return found.filter(tags__contains=f" {tag} ")
 
 
 class Streamed(BaseParser):
@@ -80,18 +87,20 @@ class UploadsView(generics.ListAPIView[Upload]):
 
     @extend_schema(request=UploadBodySerializer, responses={201: UploadSerializer})
     def post(self, request: Request) -> HttpResponseBase:
-        """Hand in a file: field `file`, and before or after it, optionally, `pipeline`."""
+        """Hand in a file: field `file`; `pipeline`, `folder`, `tags` before or after it."""
         kind, parameters = parse_header_parameters(request.META.get("CONTENT_TYPE", ""))
         if kind != "multipart/form-data" or not parameters.get("boundary"):
             raise NotMultipart
 
-        def begin(*, name: str, declared_type: str, pipeline: str | None) -> Arrival:
+        def begin(*, name: str, declared_type: str, said: Said) -> Arrival:
             offer = Offer(
                 owner=authenticated_user(request),
                 name=name,
                 declared_type=declared_type,
                 door=_door(request),
-                pipeline=pipeline,
+                pipeline=said.pipeline,
+                folder=said.folder,
+                tags=said.tags,
             )
             return open_upload(offer)
 
@@ -109,6 +118,8 @@ class UploadByNameView(APIView):
         request={"*/*": OpenApiTypes.BINARY},
         parameters=[
             OpenApiParameter("pipeline", str),
+            OpenApiParameter("folder", str),
+            OpenApiParameter("tags", str, description="With commas between them."),
             OpenApiParameter("Repr-Digest", str, OpenApiParameter.HEADER, description="RFC 9530."),
         ],
         responses={201: UploadSerializer},
@@ -116,12 +127,15 @@ class UploadByNameView(APIView):
     def put(self, request: Request, name: str) -> HttpResponseBase:
         """Hand in a file: the body is its content. Every call makes a new upload."""
         declared = request.META.get("CONTENT_LENGTH") or None
+        said = Said.by(request.query_params)
         offer = Offer(
             owner=authenticated_user(request),
             name=name,
             declared_type=request.META.get("CONTENT_TYPE", ""),
             door=_door(request),
-            pipeline=request.query_params.get("pipeline"),
+            pipeline=said.pipeline,
+            folder=said.folder,
+            tags=said.tags,
             size=int(declared) if declared else None,
         )
         digest = _declared_sha256(request)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from uploads.errors import TooLarge
+from uploads.labels import split_tags
 from uploads.tus.errors import (
     ChecksumInvalid,
     LengthInvalid,
@@ -34,6 +35,8 @@ class Metadata:
     name: str
     declared_type: str
     pipeline: str | None
+    folder: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ def parse_metadata(value: str) -> Metadata:
         name=_first(values, "filename", "name", otherwise=UNNAMED),
         declared_type=_first(values, "filetype", "type", otherwise=""),
         pipeline=values.get("pipeline") or None,
+        folder=values.get("folder", ""),
+        tags=split_tags(values.get("tags", "")),
     )
 
 

@@ -142,6 +142,8 @@ def _offer(owner: User, door: Door, length: int, metadata: str) -> Offer:
         declared_type=said.declared_type,
         door=door,
         pipeline=said.pipeline,
+        folder=said.folder,
+        tags=said.tags,
         size=length,
     )
 

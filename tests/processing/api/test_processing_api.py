@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from processing import queue, runner
-from processing.models import Run
+from processing import definitions, queue, runner
+from processing.models import Origin, Run
 from processing.pipelines import builtin
 from uploads.intake import Offer, receive_upload
 from uploads.models import Door, Upload
@@ -119,6 +119,53 @@ def test_pipelines_say_what_can_run(client_of, owner):
     text = next(p for p in pipelines if p["name"] == "text")
     assert text["steps"] == ["checksum", "media_type", "lines"]
     assert text["media_types"] == ["text/*"]
+
+
+MINE = """
+name: mine
+media_types: ["*/*"]
+owners: [olive]
+steps:
+  - {step: lines, needs: [checksum], when: size < 5 MiB}
+  - {step: checksum, needs: []}
+"""
+
+
+def test_a_pipeline_shows_its_versions_and_its_graph(client_of, owner):
+    for title in ("One", "Two"):
+        definitions.import_source(f"title: {title}{MINE}", origin=Origin.ADMIN)
+    pipeline = client_of(owner).get("/api/v1/pipelines/mine/").json()
+    assert (pipeline["version"], pipeline["title"]) == (1, "One")
+    assert [(v["number"], v["is_active"]) for v in pipeline["versions"]] == [(2, False), (1, True)]
+    assert pipeline["steps"] == ["checksum", "lines"]
+    assert pipeline["graph"][1] == {
+        "name": "lines",
+        "step": "lines",
+        "needs": ["checksum"],
+        "when": "size < 5 MiB",
+        "settings": {},
+        "timeout_s": None,
+        "max_attempts": 1,
+    }
+
+
+def test_a_pipeline_of_others_does_not_exist(client_of, stranger):
+    definitions.import_source(MINE, origin=Origin.ADMIN)
+    client = client_of(stranger)
+    foreign = client.get("/api/v1/pipelines/mine/", HTTP_X_REQUEST_ID="same")
+    missing = client.get("/api/v1/pipelines/none/", HTTP_X_REQUEST_ID="same")
+    assert foreign.status_code == missing.status_code == 404
+    assert foreign.content == missing.content
+    assert "mine" not in {p["name"] for p in client.get("/api/v1/pipelines/").json()}
+
+
+def test_pipelines_cost_the_same_number_of_queries_for_any_number_of_versions(
+    client_of, owner, django_assert_max_num_queries
+):
+    for number in range(5):
+        definitions.import_source(f"title: T{number}{MINE}", origin=Origin.ADMIN)
+    with django_assert_max_num_queries(6):
+        client_of(owner).get("/api/v1/pipelines/")
 
 
 def test_statistics_count_the_callers_work_and_errors(client_of, owner, stranger, done):

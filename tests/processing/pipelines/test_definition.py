@@ -71,8 +71,10 @@ def test_the_digest_of_a_definition_never_changes() -> None:
 NAME_RULE = "must start with a-z and have at most 40 of a-z, 0-9, '_' and '-'."
 MEDIA_TYPE_RULE = "must be a media type in lower case, such as text/csv, text/* or */*."
 STEPS = ", ".join(REGISTRY)
-KEYS = "name, title, media_types, steps"
-STEP_KEYS = "name, step, settings, timeout_s, max_attempts"
+KEYS = "name, title, media_types, owners, folders, tags, steps"
+STEP_KEYS = "name, step, needs, when, settings, timeout_s, max_attempts"
+NEEDS_RULE = "must be a list of names of steps of this pipeline; [] needs none."
+LABEL_RULE = "must be a text of 1 to 150 characters; * stands for any of them."
 TIMEOUT_RULE = "steps[0].timeout_s: must be a number of seconds, above 0 and at most 21600."
 ATTEMPTS_RULE = "steps[0].max_attempts: must be a whole number from 1 to 10."
 ROUTE = "steps[0].settings.routes.start"
@@ -81,6 +83,17 @@ EXTRA = "Additional properties are not allowed"
 
 def start_route(route: dict[str, Any]) -> dict[str, Any]:
     return with_steps({"step": "lines", "settings": {"routes": {"start": route}}})
+
+
+def needing(needs: Any) -> dict[str, Any]:
+    return with_steps("checksum", {"step": "lines", "needs": needs})
+
+
+def when(condition: Any) -> dict[str, Any]:
+    return with_steps({"step": "checksum", "when": condition})
+
+
+CONDITION_RULE = 'must be a condition, such as: size < 5 MiB and "draft" in tags'
 
 
 @pytest.mark.parametrize(
@@ -117,8 +130,8 @@ def start_route(route: dict[str, Any]) -> dict[str, Any]:
         ),
         (with_steps({"step": "checksum", "name": "A"}), f"steps[0].name: {NAME_RULE}"),
         (
-            with_steps({"step": "checksum", "when": 1}),
-            f"steps[0].when: is not a known key; known are {STEP_KEYS}.",
+            with_steps({"step": "checksum", "whne": 1}),
+            f"steps[0].whne: is not a known key; known are {STEP_KEYS}.",
         ),
         (
             with_steps({"step": "checksum", "settings": {"a": 1}}),
@@ -157,6 +170,48 @@ def start_route(route: dict[str, Any]) -> dict[str, Any]:
             with_steps({"step": "lines", "settings": {"max_hops": float("nan")}}),
             "steps[0].settings: must be what JSON can say.",
         ),
+        ({**GOOD, "tags": []}, "tags: must be a list of 1 to 50 entries."),
+        ({**GOOD, "tags": ["ok", 3]}, f"tags[1]: {LABEL_RULE}"),
+        ({**GOOD, "owners": [""]}, f"owners[0]: {LABEL_RULE}"),
+        ({**GOOD, "folders": "in"}, "folders: must be a list of 1 to 50 entries."),
+        (needing("checksum"), f"steps[1].needs: {NEEDS_RULE}"),
+        (needing([1]), "steps[1].needs[0]: must be the name of a step of this pipeline."),
+        (
+            needing(["checksum", "checksum"]),
+            "steps[1].needs[1]: 'checksum' is named twice.",
+        ),
+        (
+            needing(["checkum"]),
+            "steps[1].needs[0]: there is no step 'checkum' in this pipeline; "
+            "there is checksum, lines.",
+        ),
+        (needing(["lines"]), "steps[1].needs: steps wait for each other: lines -> lines."),
+        (
+            with_steps({"step": "checksum", "needs": ["lines"]}, {"step": "lines"}),
+            "steps[1].needs: steps wait for each other: checksum -> lines -> checksum.",
+        ),
+        (
+            with_steps(
+                {"step": "checksum", "needs": ["media_type"]},
+                {"step": "lines", "needs": ["checksum"]},
+                {"step": "media_type", "needs": ["lines"]},
+            ),
+            "steps[1].needs: steps wait for each other: "
+            "checksum -> lines -> media_type -> checksum.",
+        ),
+        (when(7), f"steps[0].when: {CONDITION_RULE}"),
+        (when(""), f"steps[0].when: {CONDITION_RULE}"),
+        (when("size <"), "steps[0].when: column 7: expected a value, not the end."),
+        (
+            when("colour == 1"),
+            "steps[0].when: column 1: there is no 'colour'; there is "
+            "media_type, size, door, folder, owner, tags, steps.",
+        ),
+        (
+            when("steps.lines.lines > 1"),
+            "steps[0].when: looks at 'lines', which 'checksum' does not wait for; "
+            "before it come: none.",
+        ),
         (with_steps({"step": "lines", "timeout_s": 0}), TIMEOUT_RULE),
         (with_steps({"step": "lines", "timeout_s": float("nan")}), TIMEOUT_RULE),
         (with_steps({"step": "lines", "timeout_s": True}), TIMEOUT_RULE),
@@ -170,6 +225,28 @@ def test_parse_refuses(data: Any, mistake: str) -> None:
     with pytest.raises(InvalidPipeline) as refusal:
         parse(data)
     assert mistake in [str(found) for found in refusal.value.mistakes]
+
+
+def test_a_graph_with_conditions_and_labels_is_kept_whole() -> None:
+    data = {
+        **GOOD,
+        "owners": ["olive"],
+        "folders": ["in/*"],
+        "tags": ["draft"],
+        "steps": [
+            {"step": "lines", "needs": ["media_type", "checksum"], "when": "size < 1 MiB"},
+            {"step": "checksum", "needs": []},
+            "media_type",
+        ],
+    }
+    definition = parse(data)
+    assert (definition.owners, definition.folders, definition.tags) == (
+        ("olive",), ("in/*",), ("draft",),
+    )  # fmt: skip
+    assert [use.needs for use in definition.steps] == [("media_type", "checksum"), (), None]
+    assert definition.steps[0].when == "size < 1 MiB"
+    assert definition.graph.order == (1, 2, 0)
+    assert parse(definition.to_data()) == definition
 
 
 def test_a_loop_in_yaml_is_a_mistake() -> None:

@@ -77,9 +77,35 @@ def test_a_pipeline_may_stand_before_or_after_the_file(client_of, owner, before)
     assert run["pipeline"] == "any"
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_labels_may_stand_before_or_after_the_file(client_of, owner, before):
+    fields = [
+        ('Content-Disposition: form-data; name="tags"', b"draft, 2026"),
+        ('Content-Disposition: form-data; name="folder"', b"in/may"),
+    ]
+    parts = [*fields, file_part("a.txt")] if before else [file_part("a.txt"), *fields]
+    body = client_of(owner).post(URL, **form(*parts)).json()
+    assert (body["tags"], body["folder"]) == (["2026", "draft"], "in/may")
+    client = client_of(owner)
+    for query in ({"tag": "draft"}, {"folder": "in/may"}):
+        assert len(client.get(URL, query).json()["results"]) == 1
+    assert client.get(URL, {"tag": "raft"}).json()["results"] == []
+
+
+def test_put_takes_labels_from_its_query(client_of, owner):
+    response = client_of(owner).put(
+        URL + "a.txt?tags=draft&folder=in", TEXT, content_type="text/plain"
+    )
+    assert (response.json()["tags"], response.json()["folder"]) == (["draft"], "in")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
+        ({"data": {"file": text(), "tags": "Draft"}}, 400, "label_malformed"),
+        ({"data": {"file": text(), "tags": ",".join("abcdefghijk")}}, 400, "label_malformed"),
+        ({"data": {"file": text(), "folder": "../up"}}, 400, "label_malformed"),
+        ({"data": {"file": text(), "folder": "x" * 101}}, 400, "label_malformed"),
         ({"data": {"file": text(b"")}}, 400, "empty_file"),
         (form(file_part("")), 400, "name_missing"),
         (form(file_part("n" * 1000)), 400, "name_too_long"),

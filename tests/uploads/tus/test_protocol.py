@@ -50,6 +50,7 @@ def test_what_is_no_number_is_no_offset(header):
         ("filename YQ==,type dGV4dC9wbGFpbg==", ("a", "text/plain", None)),
         ("filename YQ==, pipeline dGV4dA==", ("a", "", "text")),
         ("filename YQ==,pipeline", ("a", "", None)),
+        ("tags YSwgYg==,folder aW4=", ("unnamed", "", None, "in", ("a", "b"))),
         ("filename YQ==,is_confidential", ("a", "", None)),
         ("filename 8J+YgC50eHQ=", ("😀.txt", "", None)),
     ],
