@@ -42,7 +42,8 @@ def start_run(
     run.save(force_insert=True)
     if from_step:
         _take_over_before(run, chosen, from_step)
-    Upload.objects.filter(pk=upload.pk).update(state=run.state, run_id=run.pk)
+    upload.state, upload.run_id = run.state, run.pk
+    upload.save(update_fields=["state", "run_id"])
     announce(run.owner_id, "run.changed", run=run.pk, upload=upload.pk, state=run.state)
     queue.submit(run.pk)
     return run

@@ -337,7 +337,7 @@ class Arrival:
         return upload
 
     def _enter(self, upload: Upload) -> None:
-        quota.take(self.offer.owner, upload.size)
+        quota.take(self.offer.owner, upload.size, self._rules)
         add_upload_key(upload.pk, upload.owner_id, self._identity.key)
 
     def _remove_blob(self) -> None:

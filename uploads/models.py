@@ -75,6 +75,7 @@ class UploadKey(models.Model):
 class Upload(models.Model):
     """One accepted file. `size` and `sha256` are of its plaintext."""
 
+    name: str | None = None  # in the clear, where it is at hand; no column
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="uploads", db_index=False

@@ -17,15 +17,18 @@ def seal_name(name: str, *, key: bytes, upload_id: UUID) -> bytes:
 
 
 def names_of(uploads: Iterable[Upload]) -> dict[UUID, str]:
-    """Return the names of many uploads in two queries."""
-    rows = list(uploads)
-    keys = upload_keys(row.pk for row in rows)
-    return {
-        row.pk: _unseal_name(bytes(row.sealed_name), keys[row.pk], row.pk)
-        if row.pk in keys
-        else UNREADABLE
-        for row in rows
-    }
+    """Return the names of many uploads in two queries, or in none where they are at hand."""
+    names: dict[UUID, str] = {}
+    sealed: dict[UUID, bytes] = {}
+    for row in uploads:
+        if row.name is None:
+            sealed[row.pk] = bytes(row.sealed_name)
+        else:
+            names[row.pk] = row.name
+    keys = upload_keys(sealed) if sealed else {}
+    for pk, raw in sealed.items():
+        names[pk] = _unseal_name(raw, keys[pk], pk) if pk in keys else UNREADABLE
+    return names
 
 
 def name_of(upload: Upload) -> str:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db.models import F
 from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Coalesce
 
 from config.accounts.models import User
 from uploads.errors import QuotaExceeded
@@ -38,13 +39,15 @@ def usage(user: User, rules: Policy | None = None) -> Usage:
     return _usage(quota, rules or policy_for(user))
 
 
-def take(user: User, size: int) -> None:
+def take(user: User, size: int, rules: Policy) -> None:
     """Count one more upload of `size` bytes. Call it in the transaction that makes the upload.
+
+    `rules` are the user's, as they were when the file began to arrive.
 
     Raises:
         QuotaExceeded: it does not fit; nothing was counted.
     """
-    _change(user, size, used_bytes=F("used_bytes") + size, used_files=F("used_files") + 1)
+    _change(user, size, rules, used_bytes=F("used_bytes") + size, used_files=F("used_files") + 1)
 
 
 def reserve(user: User, size: int) -> None:
@@ -56,6 +59,7 @@ def reserve(user: User, size: int) -> None:
     _change(
         user,
         size,
+        policy_for(user),
         reserved_bytes=F("reserved_bytes") + size,
         reserved_files=F("reserved_files") + 1,
     )
@@ -85,15 +89,16 @@ def give_back(owner_id: UUID, size: int) -> None:
     )
 
 
-def _change(user: User, size: int, **counters: CombinedExpression) -> None:
-    quota, _ = Quota.objects.get_or_create(user=user)
-    limits = _usage(quota, policy_for(user))
-    changed = Quota.objects.filter(
+def _change(user: User, size: int, rules: Policy, **counters: CombinedExpression) -> None:
+    fits = Quota.objects.filter(
         pk=user.pk,
-        used_bytes__lte=limits.max_bytes - size - F("reserved_bytes"),
-        used_files__lt=limits.max_files - F("reserved_files"),
-    ).update(**counters)
-    if not changed:
+        used_bytes__lte=Coalesce("max_bytes", rules.quota_bytes) - size - F("reserved_bytes"),
+        used_files__lt=Coalesce("max_files", rules.quota_files) - F("reserved_files"),
+    )
+    if fits.update(**counters):
+        return
+    _, is_first = Quota.objects.get_or_create(user=user)
+    if not (is_first and fits.update(**counters)):
         raise QuotaExceeded
 
 

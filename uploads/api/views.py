@@ -183,7 +183,6 @@ class UploadContentView(APIView):
 
 
 def _created(upload: Upload) -> HttpResponse:
-    upload.refresh_from_db()
     body = JSONRenderer().render(UploadSerializer(upload).data)
     location = reverse("api-upload", args=[upload.pk])
     return HttpResponse(

@@ -610,7 +610,7 @@ def running(scene: Scene, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
     notices.close()
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 5) -> float:
+def until(condition: Callable[[], bool], timeout_s: float = 60) -> float:
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < timeout_s
