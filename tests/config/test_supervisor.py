@@ -110,7 +110,7 @@ def test_a_line_without_an_end_is_printed_too(run: Callable[..., Running]) -> No
     running = run({"web": endless + FOREVER.replace("print('here', flush=True)", "")})
     running.until(lambda: running.output.count("x") > 100_000)
     running.process.terminate()
-    running.process.wait(timeout=5)
+    running.process.wait(timeout=30)
     assert running.output.count("x") == 200_000
 
 
@@ -128,7 +128,7 @@ def test_a_signal_stops_every_part_and_leaves_no_process(
     children = running.children()
     assert len(children) == 2
     os.killpg(running.process.pid, number)  # as a terminal does
-    assert running.process.wait(timeout=5) == 0
+    assert running.process.wait(timeout=30) == 0
     assert running.output.count("goodbye") == 2, "asked more than once, or not at all"
     assert "ALL STOPPED" in running.output
     assert gone(children)
@@ -142,7 +142,7 @@ def test_a_part_that_does_not_listen_is_killed_with_its_children(
     children = running.children()
     assert len(children) == 2
     running.process.terminate()
-    assert running.process.wait(timeout=5) == 0
+    assert running.process.wait(timeout=30) == 0
     assert gone(children)
 
 
@@ -153,7 +153,7 @@ def test_the_second_signal_does_not_wait(run: Callable[..., Running]) -> None:
     running.process.terminate()
     time.sleep(0.1)
     running.process.terminate()
-    running.process.wait(timeout=5)
+    running.process.wait(timeout=30)
     assert time.monotonic() - began < 0.9
 
 
@@ -192,7 +192,7 @@ def test_a_program_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(2)]
     process.terminate()
-    process.communicate(timeout=5)
+    process.communicate(timeout=30)
     assert any("could not be started (No such file or directory)" in line for line in lines)
 
 

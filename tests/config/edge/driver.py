@@ -73,13 +73,13 @@ class Connection:
     def disconnect(self) -> None:
         self._incoming.put_nowait({"type": "http.disconnect"})
 
-    async def until(self, condition: Callable[["Connection"], bool], timeout_s: float = 5) -> None:
+    async def until(self, condition: Callable[["Connection"], bool], timeout_s: float = 30) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition(self):
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def end(self, timeout_s: float = 5) -> "Connection":
+    async def end(self, timeout_s: float = 30) -> "Connection":
         """Wait until the edge has returned."""
         async with asyncio.timeout(timeout_s):
             await self.task
