@@ -183,6 +183,11 @@ def active_versions() -> QuerySet[PipelineVersion]:
     return active.select_related("pipeline").defer("source")
 
 
+def source_of(version: PipelineVersion) -> str:
+    """Return the YAML of a version, as its author wrote it where that is known."""
+    return version.source or write_source(definition_of(version))
+
+
 def definition_of(version: PipelineVersion) -> PipelineDefinition:
     """Return what a version says. Versions never change, so each is parsed once a process."""
     if version.digest not in _PARSED:

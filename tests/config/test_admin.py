@@ -98,6 +98,68 @@ def test_a_pipeline_can_be_switched_off(client, administrator):
     assert not Pipeline.objects.get(name="any").enabled
 
 
+MINE = "name: mine\r\nmedia_types: ['text/*']\r\nsteps: [checksum]\r\n"
+NO_INLINES = {"versions-TOTAL_FORMS": "0", "versions-INITIAL_FORMS": "0"}
+
+
+def write_pipeline(client, source, pipeline=None, **more):
+    url = reverse("admin:processing_pipeline_add")
+    form = {"source": source, **more}
+    if pipeline is not None:
+        url = reverse("admin:processing_pipeline_change", args=[pipeline.pk])
+        form |= {"enabled": "on", "active": pipeline.active_id, **NO_INLINES, **more}
+    return client.post(url, form)
+
+
+def test_a_pipeline_is_written_changed_and_activated(client, administrator):
+    client.force_login(administrator)
+    assert client.get(reverse("admin:processing_pipeline_add")).status_code == 200
+    assert write_pipeline(client, MINE).status_code == 302
+    pipeline = Pipeline.objects.get(name="mine")
+    first = pipeline.versions.get()
+    assert pipeline.active == first
+    assert (first.source, first.author) == (MINE.replace("\r\n", "\n"), administrator)
+    page = client.get(reverse("admin:processing_pipeline_change", args=[pipeline.pk]))
+    assert "steps: [checksum]" in page.content.decode()
+    later = MINE.replace("checksum", "media_type")
+    assert write_pipeline(client, later, pipeline).status_code == 302
+    pipeline.refresh_from_db()
+    assert (pipeline.active, pipeline.versions.count()) == (first, 2)
+    assert write_pipeline(client, later, pipeline, activate="on").status_code == 302
+    pipeline.refresh_from_db()
+    assert pipeline.active is not None
+    assert (pipeline.active.number, pipeline.versions.count()) == (2, 2)
+    write_pipeline(client, "", pipeline, active=first.pk)
+    pipeline.refresh_from_db()
+    assert pipeline.active == first
+
+
+@pytest.mark.parametrize(
+    ("source", "mistake"),
+    [
+        (
+            MINE.replace("checksum", "chk"),
+            "line 3: steps[0].step: there is no step &#x27;chk&#x27;",
+        ),
+        ("name: [", "line 1: this is no YAML"),
+        ("", "This field is required."),
+        (MINE.replace("mine", "any"), "there is a pipeline &#x27;any&#x27; already"),
+    ],
+)
+def test_mistakes_in_a_pipeline_are_shown_with_their_lines(client, administrator, source, mistake):
+    client.force_login(administrator)
+    answer = write_pipeline(client, source)
+    assert answer.status_code == 200
+    assert mistake in answer.content.decode()
+    assert not Pipeline.objects.filter(name="mine").exists()
+
+
+def test_a_pipeline_keeps_its_name(client, administrator):
+    client.force_login(administrator)
+    answer = write_pipeline(client, MINE, Pipeline.objects.get(name="any"))
+    assert "name: must be &#x27;any&#x27;" in answer.content.decode()
+
+
 def test_the_queues_own_pages_are_gone():
     assert not [m for m in admin.site._registry if m._meta.app_label == "django_q"]
 

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from config.errors import AppError
 from processing import definitions
 from processing.models import Origin, Pipeline, PipelineVersion
-from processing.pipelines import InvalidPipeline, read_source, write_source
+from processing.pipelines import InvalidPipeline, read_source
 
 COLUMNS = "{:<20} {:>7}  {:<8} {:<30} {}"
 
@@ -41,8 +41,7 @@ class Command(BaseCommand):
                 self.list()
             case "show":
                 version = version_named(options["name"], options["version"])
-                definition = definitions.definition_of(version)
-                self.stdout.write(version.source or write_source(definition), ending="")
+                self.stdout.write(definitions.source_of(version), ending="")
             case "check":
                 definition = read(options["file"], read_source)
                 self.stdout.write(f"{definition.name}: {len(definition.steps)} steps, no mistakes.")
