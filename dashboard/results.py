@@ -17,7 +17,13 @@ MAX_EXCERPTS = 2  # each costs a look into storage
 LAST = frozenset({"media_type", "checksum"})
 
 # Steps with a template of their own. Any other is shown as plain facts.
-TEMPLATES = frozenset({"checksum", "media_type", "lines", "csv_profile", "pdf_text", "thumbnail"})
+TEMPLATES = frozenset({
+    "archive", "checksum", "csv_profile", "document_text", "lines", "media_type", "pdf_text",
+    "personal_data", "thumbnail",
+})  # fmt: skip
+
+# Steps whose text is shown from its beginning.
+TEXTS = frozenset({"pdf_text", "document_text"})
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def failures_of(records: Sequence[Record]) -> list[Record]:
 
 
 def _is_text(step: str, artifact: Artifact) -> bool:
-    return step == "pdf_text" and artifact.media_type.startswith("text/")
+    return step in TEXTS and artifact.media_type.startswith("text/")
 
 
 def _excerpt(artifact: Artifact) -> Excerpt:

@@ -1,6 +1,7 @@
 """The text of a PDF, page by page, and what the document says about itself."""
 
 import ctypes
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pypdfium2
@@ -63,6 +64,23 @@ def run(context: StepContext) -> Output:
             "version": document.get_version(),
             "metadata": _metadata(document),
         }
+    finally:
+        document.close()
+
+
+def text_of(context: StepContext) -> Iterator[str]:
+    """Yield the text of each page that can be read, a form feed after each.
+
+    Raises:
+        StepFailed: `pdf_encrypted`, `pdf_unreadable`.
+    """
+    document = _open(context.content)
+    try:
+        for index in range(len(document)):
+            try:
+                yield _text_of(document, index)[:MAX_PAGE_CHARS] + PAGE_END
+            except pypdfium2.PdfiumError:
+                yield PAGE_END
     finally:
         document.close()
 

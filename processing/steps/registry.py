@@ -8,7 +8,17 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
-from processing.steps import archive, checksum, csv_profile, lines, media_type, pdf_text, thumbnail
+from processing.steps import (
+    archive,
+    checksum,
+    csv_profile,
+    document_text,
+    lines,
+    media_type,
+    pdf_text,
+    personal_data,
+    thumbnail,
+)
 from processing.steps.contract import Step
 
 ENTRY_POINTS = "strongroom.steps"
@@ -21,6 +31,8 @@ BUILT_IN: tuple[Step, ...] = (
     pdf_text.step,
     thumbnail.step,
     archive.step,
+    document_text.step,
+    personal_data.step,
 )
 
 

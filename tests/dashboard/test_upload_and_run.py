@@ -58,6 +58,38 @@ KINDS = {
         ),
         ["32,001", "Harbour report", "Zwölf &lt;i&gt;Pages&lt;/i&gt;", "text.txt"],
     ),
+    "archive": (
+        "photos.zip",
+        b"PK\x05\x06" + bytes(18),
+        Scene(
+            {"format": "zip", "member_count": 1200, "unpacked_bytes": 2048, "ratio": 3.5,
+             "depth": 2, "complete": False, "findings": {"slip": 1}, "listed": 1,
+             "members": [{"index": 1, "depth": 1, "path": "../<b>up</b>", "kind": "file",
+                          "size": 10, "media_type": "text/plain", "flags": ["slip"]}]},
+        ),
+        ["1,200", "2 KiB", "../&lt;b&gt;up&lt;/b&gt;", 'class="tag">slip<', "1 of 1,200"],
+    ),
+    "document_text": (
+        "page.html",
+        b"<!DOCTYPE html><html><body>hello</body></html>",
+        Scene(
+            {"characters": 4321, "complete": True, "metadata": {"title": "<i>Letter</i>"}},
+            [("text.txt", "text/plain", b"Dear <b>Ann</b>")],
+        ),
+        ["4,321", "&lt;i&gt;Letter&lt;/i&gt;", "Dear &lt;b&gt;Ann&lt;/b&gt;"],
+    ),
+    "personal_data": (
+        "letter.pdf",
+        PDF,
+        Scene(
+            {"found": 1, "counts": {"email": 1, "phone": 0}, "redacted": True,
+             "redacted_complete": True,
+             "first": [{"kind": "email", "line": 3, "offset": 1500, "length": 9,
+                        "masked": "a***@***.org"}]},
+            [("redacted.txt", "text/plain", b"[email]")],
+        ),
+        ["a***@***.org", "1,500", "copy without these values"],
+    ),
 }  # fmt: skip
 
 

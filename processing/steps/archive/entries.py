@@ -30,6 +30,7 @@ class Entry:
     open: Callable[[], Reader] | None = None
     window: Window | None = None  # where its bytes stand as they are in a seekable file
     declared: str = ""  # the media type that is said, where the format says one
+    charset: str = ""  # likewise
     flags: list[str] = field(default_factory=list)
 
 

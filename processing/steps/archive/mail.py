@@ -53,7 +53,11 @@ class MailReader:
         Raises:
             Damaged
         """
-        yield from self._part(self.headers())
+        yield from self.parts_after(self.headers())
+
+    def parts_after(self, headers: Message) -> Iterator[Entry]:
+        """Yield the leaves of the mail whose headers were read already."""
+        yield from self._part(headers)
 
     def _part(self, headers: Message) -> Iterator[Entry]:
         if self._stopped_at is not None:  # headers, and nothing after them
@@ -68,6 +72,7 @@ class MailReader:
             path_of(headers, self._parts),
             open=lambda: body,
             declared=headers.get_content_type(),
+            charset=str(headers.get_content_charset("")),
         )
         while body.read(1):
             pass

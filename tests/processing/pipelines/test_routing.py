@@ -17,7 +17,7 @@ def made(name: str, *media_types: str, **labels: tuple[str, ...]) -> PipelineDef
     ("media_type", "name"),
     [
         ("text/plain", "text"),
-        ("text/html; charset=utf-8", "text"),
+        ("text/html; charset=utf-8", "office"),
         ("text/csv", "table"),
         ("TEXT/CSV", "table"),
         ("text/tab-separated-values", "table"),
@@ -25,7 +25,7 @@ def made(name: str, *media_types: str, **labels: tuple[str, ...]) -> PipelineDef
         ("image/png", "image"),
         ("image/svg+xml", "image"),
         ("application/zip", "archive"),
-        ("message/rfc822", "archive"),
+        ("message/rfc822", "mail"),
         ("application/octet-stream", "any"),
         ("", "any"),
     ],
@@ -57,7 +57,7 @@ def test_there_may_be_no_pipeline() -> None:
 
 def test_the_built_in_pipelines_are_these() -> None:
     assert [definition.name for definition in builtin()] == [
-        "any", "archive", "document", "image", "table", "text",
+        "any", "archive", "document", "image", "mail", "office", "table", "text",
     ]  # fmt: skip
 
 
