@@ -19,7 +19,6 @@ from processing.steps.contract import StepFailed
 from processing.traces import Outputs, Work
 from uploads import verdicts
 from uploads.models import Upload, Verdict
-from uploads.policy import policy_for
 from uploads.reading import OpenBlob
 from uploads.validation import CHECKS as KNOWN
 from uploads.validation import Action, Policy
@@ -63,14 +62,13 @@ class Quarantined(StepFailed):
         super().__init__("quarantined", "The file is in quarantine.")
 
 
-def run_checks(work: Work, content: OpenBlob, session: Session) -> None:
-    """Make the required checks that this run has not made yet, and write the verdict.
+def run_checks(work: Work, rules: Policy, content: OpenBlob, session: Session) -> None:
+    """Make the checks that `rules` require and this run has not made yet; write the verdict.
 
     Raises:
         Quarantined, NotChecked: no step may run.
     """
     upload = work.run.upload
-    rules = policy_for(upload.owner)
     needed = rules.checks_for(upload.media_type)
     if upload.released_at or (not needed and upload.verdict == Verdict.PASSED):
         return
@@ -91,7 +89,7 @@ def run_checks(work: Work, content: OpenBlob, session: Session) -> None:
 def _make(work: Work, name: str, subject: Subject, made: Outputs) -> bool:
     """Make one check and add its answer to those that are `made`; False: it has none."""
     try:
-        with traces.recorded(work, position=POSITIONS[name], step=name) as recording:
+        with traces.recorded(work, position=POSITIONS[name], step=name, kind=name) as recording:
             recording.outcome = CHECKS[name](subject)
         made[name] = recording.outcome.output
     except StepFailed:
@@ -101,6 +99,7 @@ def _make(work: Work, name: str, subject: Subject, made: Outputs) -> bool:
 
 def _conclude(work: Work, rules: Policy, made: Outputs, missed: list[str]) -> Verdict:
     upload = work.run.upload
+    work.journal.flush()  # the records of the checks stand before what is concluded from them
     actions = {name: _actions(output.get("findings"), rules) for name, output in made.items()}
     stops = {Action.QUARANTINE, Action.REFUSE}
     with transaction.atomic():

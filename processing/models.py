@@ -109,6 +109,7 @@ class Run(models.Model):
     from_step = models.CharField(max_length=64, blank=True)
     priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NORMAL)
     due_at = models.DateTimeField(help_text="Not to be claimed before.")
+    claimed_at = models.DateTimeField(null=True, help_text="When the latest claim began.")
     lease_expires_at = models.DateTimeField(null=True)
     worker = models.CharField(max_length=100, blank=True)
     error_code = models.CharField(max_length=64, blank=True)
@@ -123,6 +124,12 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["owner", "-id"], name="run_of_owner"),
             models.Index(fields=["due_at"], condition=Q(state="queued"), name="run_that_is_due"),
+            # Each claim is a range of it: whose turn it is, and what waits longest.
+            models.Index(
+                fields=["priority", "owner", "due_at"],
+                condition=Q(state="queued"),
+                name="run_whose_turn_it_is",
+            ),
             models.Index(
                 fields=["lease_expires_at"], condition=Q(state="running"), name="run_with_lease"
             ),
@@ -143,8 +150,12 @@ class StepRecord(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="records", db_index=False)
     position = models.SmallIntegerField()
     step = models.CharField(max_length=64)
+    kind = models.CharField(max_length=64, blank=True, help_text="The registered step that ran.")
     attempt = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=StepState)
+    queue_ms = models.FloatField(
+        null=True, help_text="How long it could have begun, and had not: for want of a worker."
+    )
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     duration_ms = models.FloatField(null=True)
@@ -161,6 +172,9 @@ class StepRecord(models.Model):
 
     class Meta:
         ordering = ["position", "attempt"]
+        indexes = [
+            models.Index(fields=["kind"], condition=Q(state="running"), name="step_in_progress"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["run", "position", "attempt"], name="step_has_one_record_per_attempt"

@@ -3,27 +3,33 @@
 import atexit
 import logging
 import random
-import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import cache
+from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
+from config.accounts.models import User
 from config.errors import AppError
 from processing import checking, queue, traces
 from processing.definitions import definition_of, subject_of
+from processing.journal import VISIBLE_WITHIN_S, Journal
 from processing.models import Run, RunState
 from processing.pipelines import Plan, StepUse
-from processing.queue import Claim, ClaimLost
+from processing.queue import Claim, ClaimLost, Ending
 from processing.sandbox import Sandbox, Session
 from processing.steps.contract import Output, StepFailed
 from processing.traces import Work
-from uploads.keys import upload_key
-from uploads.reading import open_content
+from uploads.keys import upload_key, upload_keys
+from uploads.models import Blob
+from uploads.policy import policy_for
+from uploads.reading import OpenBlob, open_blob
+from uploads.storage import BlobMissing
+from uploads.validation import Policy
 
 logger = logging.getLogger(__name__)
 
@@ -37,39 +43,41 @@ class TryAgain(StepFailed):
     """A step failed whose pipeline grants it another attempt."""
 
 
-def execute(claim: Claim) -> None:
-    """Run the steps that a claimed run has not finished yet, and end the run.
+def execute(*claims: Claim) -> None:
+    """Run the steps that claimed runs have not finished yet, run after run, and end the runs.
 
-    Whatever happens to the file ends as the state of its run, never as an exception. A lost
-    claim ends the work silently: the run is somebody else's.
+    Whatever happens to a file ends as the state of its run, never as an exception. A lost claim
+    ends the work on it silently: the run is somebody else's. When one of the runs turns out to
+    be slow, those that have not begun are given back for others to take.
     """
-    run = Run.objects.select_related("upload__owner", "version__pipeline").get(pk=claim.run_id)
-    try:
-        with _renewed(claim):
-            _execute(claim, run)
-    except ClaimLost:
-        logger.warning("claim lost", extra={"run": str(run.pk), "fence": claim.fence})
+    with queue.held(claims):
+        bundle = Bundle(claims)
+        for claim in bundle:
+            with suppress(ClaimLost):
+                bundle.journal.leave(claim, _execute(bundle, claim))
+        bundle.journal.flush()
 
 
-def _execute(claim: Claim, run: Run) -> None:
+def _execute(bundle: "Bundle", claim: Claim) -> Ending:
     try:
-        traces.abandon(run.pk)
-        work = Work(claim, run, upload_key(run.upload_id))
-        if _run_steps(work):
-            queue.finish(claim, RunState.SUCCEEDED)
-        else:
-            queue.release(claim, due_at=timezone.now(), counts=False)
+        work = bundle.work_of(claim)
+        with bundle.open_content(work.run) as content:
+            finished = _run_steps(bundle, work, content)
+        if finished:
+            return Ending(RunState.SUCCEEDED)
+        return Ending(RunState.QUEUED, counts=False)
     except ClaimLost:
         raise
     except (StepFailed, AppError) as error:
-        _end_badly(claim, error)
+        return _after(claim, error)
     except Exception as error:
-        logger.exception("run interrupted", extra={"run": str(run.pk)})
-        _end_badly(claim, error)
-    logger.info("run left", extra={"run": str(run.pk), "attempt": claim.attempt})
+        logger.exception("run interrupted", extra={"run": str(claim.run_id)})
+        return _after(claim, error)
+    finally:
+        logger.info("run left", extra={"run": str(claim.run_id), "attempt": claim.attempt})
 
 
-def _run_steps(work: Work) -> bool:
+def _run_steps(bundle: "Bundle", work: Work, content: OpenBlob) -> bool:
     """Run what is left to run; False when the worker was asked to stop in between.
 
     A step that fails takes those with it that wait for it. The others run, and then the run
@@ -80,11 +88,8 @@ def _run_steps(work: Work) -> bool:
     plan = Plan(definition, subject_of(upload))
     results = traces.outputs_so_far(work)
     failure: StepFailed | None = None
-    with (
-        open_content(upload) as content,
-        sandbox().open(content, upload.media_type) as session,
-    ):
-        checking.run_checks(work, content, session)
+    with sandbox().open(content, upload.media_type, pulse=bundle.pulse) as session:
+        checking.run_checks(work, bundle.rules_for(upload.owner), content, session)
         for position in definition.graph.order:
             use = definition.steps[position]
             if use.name in results:
@@ -109,7 +114,7 @@ def _run_steps(work: Work) -> bool:
 def _run_step(
     work: Work, session: Session, position: int, use: StepUse, results: traces.Outputs
 ) -> Output:
-    with traces.recorded(work, position=position, step=use.name) as recording:
+    with traces.recorded(work, position=position, step=use.name, kind=use.step) as recording:
         recording.outcome = session.run(
             use.step,
             settings=use.settings,
@@ -120,43 +125,112 @@ def _run_step(
     return recording.outcome.output
 
 
-def _end_badly(claim: Claim, error: Exception) -> None:
+def _after(claim: Claim, error: Exception) -> Ending:
+    """Return how a run is left after `error`: parked with the reason, or queued once more."""
     code, detail = traces.reason_of(error)
     if isinstance(error, checking.NotChecked) and error.pause:
-        queue.release(claim, due_at=timezone.now() + error.pause, counts=False)
-        return
+        return Ending(RunState.QUEUED, due_at=timezone.now() + error.pause, counts=False)
     again = code in PASSING or isinstance(error, TryAgain)
     if again and claim.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
         pause = min(FIRST_PAUSE * 2 ** (claim.attempt - 1), LONGEST_PAUSE)
         due_at = timezone.now() + pause * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-        queue.release(claim, due_at=due_at)
-        return
-    queue.finish(claim, RunState.FAILED, error_code=code, error_detail=detail)
+        return Ending(RunState.QUEUED, due_at=due_at)
+    return Ending(RunState.FAILED, error_code=code, error_detail=detail)
 
 
-@contextmanager
-def _renewed(claim: Claim) -> Iterator[None]:
-    """Keep the lease alive while a long step runs."""
-    done = threading.Event()
-    pause_s = settings.PROCESSING["LEASE_S"] / 4
+class Bundle:
+    """Claimed runs on their way, with what is read of all of them at once."""
 
-    def keep_renewing() -> None:
-        while not done.wait(pause_s) and queue.renew(claim):
-            pass
-        connection.close()
+    def __init__(self, claims: tuple[Claim, ...]) -> None:
+        self.journal = Journal(_after)
+        self._waiting = list(reversed(claims))
+        self._at: Claim | None = None
+        self._since = time.monotonic()
+        runs = Run.objects.select_related("upload__owner", "version")
+        self._runs = runs.in_bulk([claim.run_id for claim in claims])
+        uploads = [run.upload_id for run in self._runs.values()]
+        blobs = Blob.objects.filter(upload__in=uploads, is_content=True)
+        self._blobs = {blob.upload_id: blob for blob in blobs}
+        self._rules: dict[UUID, Policy] = {}
+        self._keys: dict[UUID, bytes] = {}
+        with suppress(AppError):  # which of the runs it concerns, shows when each asks for its key
+            self._keys = upload_keys(uploads)
 
-    thread = threading.Thread(target=keep_renewing, daemon=True, name="renew")
-    thread.start()
+    def __iter__(self) -> Iterator[Claim]:
+        """Yield the claims one by one, until the rest has been given back."""
+        while self._waiting:
+            self.journal.flush_if_due()
+            if queue.stopping():
+                self._give_back()
+                return
+            self._at, self._since = self._waiting.pop(), time.monotonic()
+            yield self._at
+
+    def work_of(self, claim: Claim) -> Work:
+        """Begin the work on one run.
+
+        Raises:
+            ClaimLost: the run is gone.
+            AppError: its key is not to be had.
+        """
+        run = self._runs.get(claim.run_id)
+        if run is None:
+            raise ClaimLost
+        if claim.fence > 1:
+            traces.abandon(run)
+        key = self._keys.get(run.upload_id) or upload_key(run.upload_id)
+        ready_at = max(run.due_at, run.created_at)
+        return Work(claim, run, key, self.journal, ready_at)
+
+    @contextmanager
+    def open_content(self, run: Run) -> Iterator[OpenBlob]:
+        """Open the file of a run.
+
+        Raises:
+            AppError
+        """
+        blob = self._blobs.get(run.upload_id)
+        if blob is None:
+            raise BlobMissing
+        blob.upload = run.upload
+        with open_blob(blob, key=self._keys.get(run.upload_id)) as content:
+            yield content
+
+    def rules_for(self, owner: User) -> Policy:
+        """Return the policy for an owner, read once for all of their runs."""
+        if owner.pk not in self._rules:
+            self._rules[owner.pk] = policy_for(owner)
+        return self._rules[owner.pk]
+
+    def pulse(self) -> None:
+        """Do what cannot wait while a step runs.
+
+        Raises:
+            ClaimLost: the run is somebody else's, or was cancelled.
+        """
+        if self._waiting and time.monotonic() - self._since > VISIBLE_WITHIN_S:
+            self._give_back()
+        self.journal.flush_if_due()
+        if self._at and queue.is_lost(self._at):
+            raise ClaimLost
+
+    def _give_back(self) -> None:
+        for claim in self._waiting:
+            self.journal.leave(claim, Ending(RunState.QUEUED, counts=False))
+        self._waiting.clear()
+
+
+def prepare() -> None:
+    """Warm up what the first run would wait for. A step that cannot start says so in its run."""
     try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+        sandbox()
+    except StepFailed:
+        logger.exception("sandbox did not start")
 
 
 @cache
 def sandbox() -> Sandbox:
-    """Return the sandbox of this process; its warm child starts with the first run."""
+    """Return the sandbox of this process; its warm child starts now."""
     at_exit = ExitStack()
     atexit.register(at_exit.close)
     return at_exit.enter_context(

@@ -58,7 +58,7 @@ def cancel_run(run: Run) -> None:
     """
     if not queue.cancel(run.pk):
         raise RunHasEnded
-    traces.abandon(run.pk)
+    traces.abandon(run)
 
 
 @transaction.atomic

@@ -1,25 +1,27 @@
 """The only writer of step records, and the reader of traces.
 
-A record is written when a step begins and completed when it ends, however it ends. Its result,
-its artifacts and the news of it are committed together, under the fence of the claim.
+A record is noted in the journal when a step begins and when it ends, however it ends; the journal
+writes what it holds in one transaction, under the fences of the claims.
 """
 
 import json
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from uuid import UUID
+from datetime import datetime
+from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from config.errors import AppError
-from config.events.announce import announce
-from processing.artifacts import Drafts
+from processing.artifacts import Draft, Drafts
+from processing.definitions import definition_of
+from processing.journal import Journal, Note
 from processing.models import Artifact, Run, StepRecord, StepState
-from processing.queue import Claim, ClaimLost, renew
+from processing.pipelines import InvalidPipeline
+from processing.queue import Claim, ClaimLost
 from processing.sandbox import StepOutcome
 from processing.steps.contract import Output, StepFailed
 from uploads.encryption import seal, unseal
@@ -29,13 +31,18 @@ from uploads.models import Blob
 Outputs = dict[str, Output]  # by step name
 
 
-@dataclass(frozen=True)
+@dataclass
 class Work:
-    """A run that is being worked on: its claim, its row, the key of its upload."""
+    """A run that is being worked on: its claim, its row, the key of its upload.
+
+    `ready_at` is when its next step could begin.
+    """
 
     claim: Claim
     run: Run
     key: bytes
+    journal: Journal
+    ready_at: datetime
 
 
 @dataclass
@@ -59,32 +66,48 @@ class StepView:
 
 
 @contextmanager
-def recorded(work: Work, *, position: int, step: str) -> Iterator[Recording]:
+def recorded(work: Work, *, position: int, step: str, kind: str) -> Iterator[Recording]:
     """Record one attempt at one step.
 
     Raises:
-        ClaimLost: another worker has the run; nothing of this attempt was kept.
+        ClaimLost: another worker has the run, as far as is known by now.
     """
-    record = _begin(work, position, step)
+    record = StepRecord(
+        run=work.run,
+        position=position,
+        step=step,
+        kind=kind,
+        attempt=work.claim.fence,
+        state=StepState.RUNNING,
+        started_at=timezone.now(),
+    )
+    record.queue_ms = _ms(work.ready_at, record.started_at)
+    work.journal.note(work.claim, Note(record))
     recording = Recording(Drafts(work.run.upload, work.key))
     began = time.monotonic()
     try:
         yield recording
-        recording.drafts.commit()
         record.state = StepState.SUCCEEDED
     except BaseException as error:  # django-q2 raises its timeout as a SystemExit
-        record.state = StepState.FAILED
-        record.error_code, record.error_detail = reason_of(error)
+        fail(record, error)
         recording.outcome = getattr(error, "usage", None)
         recording.drafts.discard()
         recording.drafts.items.clear()
-        _end(work, record, recording, began)
         raise
-    try:
-        _end(work, record, recording, began)
-    except BaseException:
-        recording.drafts.discard()
-        raise
+    finally:
+        _complete(work, record, recording, began)
+        try:
+            work.journal.note(work.claim, Note(record, recording.drafts.items))
+        except ClaimLost:
+            recording.drafts.discard()
+            raise
+
+
+def fail(record: StepRecord, error: BaseException) -> None:
+    """Make it the record of a step that had no effect."""
+    record.state = StepState.FAILED
+    record.error_code, record.error_detail = reason_of(error)
+    record.sealed_output = None
 
 
 def reason_of(error: BaseException) -> tuple[str, str]:
@@ -94,25 +117,22 @@ def reason_of(error: BaseException) -> tuple[str, str]:
     return "worker_failed", f"The worker was interrupted ({type(error).__name__})."
 
 
-def skip(work: Work, steps: Sequence[tuple[int, str]], *, caused_by: str) -> None:
-    """Record the steps, by position and name, that are not run because of another's failure."""
+def skip(work: Work, steps: Iterable[tuple[int, str]], *, caused_by: str) -> None:
+    """Record the steps, by position and name, that are not run, and what they owe it to."""
     now = timezone.now()
-    with transaction.atomic():
-        _hold(work.claim)
-        StepRecord.objects.bulk_create(
-            StepRecord(
-                run=work.run,
-                position=position,
-                step=step,
-                attempt=work.claim.fence,
-                state=StepState.SKIPPED,
-                started_at=now,
-                ended_at=now,
-                duration_ms=0,
-                caused_by=caused_by,
-            )
-            for position, step in steps
+    for position, step in steps:
+        record = StepRecord(
+            run=work.run,
+            position=position,
+            step=step,
+            attempt=work.claim.fence,
+            state=StepState.SKIPPED,
+            started_at=now,
+            ended_at=now,
+            duration_ms=0,
+            caused_by=caused_by,
         )
+        work.journal.note(work.claim, Note(record))
 
 
 def skipped(run: Run) -> list[str]:
@@ -121,18 +141,95 @@ def skipped(run: Run) -> list[str]:
 
 
 def failures(work: Work, position: int) -> int:
-    """Return how often a step of this run has failed."""
-    return work.run.records.filter(position=position, state=StepState.FAILED).count()
+    """Return how often a step of this run has failed, this time included."""
+    if work.claim.fence == 1:
+        return 1
+    earlier = work.run.records.exclude(attempt=work.claim.fence)
+    return 1 + earlier.filter(position=position, state=StepState.FAILED).count()
 
 
-def abandon(run_id: UUID) -> int:
+def abandon(run: Run) -> int:
     """Close the records that a killed worker left open; return how many."""
-    return StepRecord.objects.filter(run_id=run_id, state=StepState.RUNNING).update(
-        state=StepState.ABANDONED,
-        ended_at=timezone.now(),
-        error_code="worker_lost",
-        error_detail="The worker disappeared in the middle of the step.",
+    return run.records.filter(state=StepState.RUNNING).update(**_lost())
+
+
+def abandon_claim(run: Run) -> None:
+    """Let the latest claim of a run, whose worker is gone, leave its trace.
+
+    A worker that died before it had told of a step leaves no record. Then the step at which the
+    run stood gets one.
+    """
+    if abandon(run) or run.records.filter(attempt=run.fence, state=StepState.ABANDONED).exists():
+        return
+    done = set(run.records.exclude(state=StepState.FAILED).values_list("position", flat=True))
+    try:
+        uses = definition_of(run.version).steps
+    except InvalidPipeline:  # a step of it is not installed any more
+        return
+    for position, use in enumerate(uses):
+        if position not in done:
+            StepRecord.objects.create(
+                run=run,
+                position=position,
+                step=use.name,
+                kind=use.step,
+                attempt=run.fence,
+                started_at=run.claimed_at or run.created_at,
+                **_lost(),
+            )
+            return
+
+
+def _lost() -> dict[str, Any]:
+    return {
+        "state": StepState.ABANDONED,
+        "ended_at": timezone.now(),
+        "error_code": "worker_lost",
+        "error_detail": "The worker disappeared in the middle of the step.",
+    }
+
+
+def write(notes: Sequence[Note]) -> None:
+    """Write records with what belongs to them; the caller holds their claims."""
+    fresh = [note.record for note in notes if note.record._state.adding]
+    known = [note.record for note in notes if not note.record._state.adding]
+    StepRecord.objects.bulk_create(fresh)
+    for record in known:
+        record.save()
+    made = [
+        (note.record, draft, Blob(pk=draft.blob_id, upload=note.record.run.upload, size=draft.size))
+        for note in notes
+        for draft in note.drafts
+    ]
+    for _, _, blob in made:
+        blob.is_content = False
+    Blob.objects.bulk_create(blob for _, _, blob in made)
+    Artifact.objects.bulk_create(_artifact(*each) for each in made)
+
+
+def _artifact(record: StepRecord, draft: Draft, blob: Blob) -> Artifact:
+    return Artifact(
+        record=record,
+        blob=blob,
+        name=draft.name,
+        media_type=draft.media_type,
+        size=draft.size,
+        sha256=draft.sha256,
     )
+
+
+def _complete(work: Work, record: StepRecord, recording: Recording, began: float) -> None:
+    record.ended_at = work.ready_at = timezone.now()
+    record.duration_ms = (time.monotonic() - began) * 1000
+    if outcome := recording.outcome:
+        record.cpu_ms, record.max_rss_bytes = outcome.cpu_ms, outcome.max_rss_bytes
+        record.bytes_in, record.bytes_out = outcome.bytes_in, outcome.bytes_out
+        if record.state == StepState.SUCCEEDED:
+            record.sealed_output = _seal(outcome.output, record, work.key)
+
+
+def _ms(start: datetime, end: datetime) -> float:
+    return max(0.0, (end - start).total_seconds() * 1000)
 
 
 def take_over(source: Run, target: Run, *, positions: Collection[int]) -> list[str]:
@@ -155,80 +252,21 @@ def take_over(source: Run, target: Run, *, positions: Collection[int]) -> list[s
     return [record.step for record in records]
 
 
-def _begin(work: Work, position: int, step: str) -> StepRecord:
-    with transaction.atomic():
-        _hold(work.claim)
-        record = StepRecord.objects.create(
-            run=work.run,
-            position=position,
-            step=step,
-            attempt=work.claim.fence,
-            state=StepState.RUNNING,
-            started_at=timezone.now(),
-        )
-        _tell(work.run, record)
-    return record
-
-
-def _end(work: Work, record: StepRecord, recording: Recording, began: float) -> None:
-    record.ended_at = timezone.now()
-    record.duration_ms = (time.monotonic() - began) * 1000
-    if outcome := recording.outcome:
-        record.cpu_ms, record.max_rss_bytes = outcome.cpu_ms, outcome.max_rss_bytes
-        record.bytes_in, record.bytes_out = outcome.bytes_in, outcome.bytes_out
-        if record.state == StepState.SUCCEEDED:
-            record.sealed_output = _seal(outcome.output, record, work.key)
-    with transaction.atomic():
-        _hold(work.claim)
-        record.save()
-        blobs = [
-            Blob(pk=draft.blob_id, upload=work.run.upload, is_content=False, size=draft.size)
-            for draft in recording.drafts.items
-        ]
-        Blob.objects.bulk_create(blobs)
-        Artifact.objects.bulk_create(
-            Artifact(
-                record=record,
-                blob=blob,
-                name=draft.name,
-                media_type=draft.media_type,
-                size=draft.size,
-                sha256=draft.sha256,
-            )
-            for draft, blob in zip(recording.drafts.items, blobs, strict=True)
-        )
-        _tell(work.run, record)
-
-
-def _hold(claim: Claim) -> None:
-    """Make sure, inside a transaction, that the run is still ours."""
-    if not renew(claim):
-        raise ClaimLost
-
-
-def _tell(run: Run, record: StepRecord) -> None:
-    announce(
-        run.owner_id,
-        "step.changed",
-        run=run.pk,
-        upload=run.upload_id,
-        step=record.step,
-        position=record.position,
-        state=record.state,
-    )
-
-
 # --- Reading ----------------------------------------------------------------------------------
 
 
 def outputs_so_far(work: Work) -> Outputs:
     """Return the outputs of the steps that have had their effect, by step name, in order."""
+    if work.claim.fence == 1 and not work.run.from_step:
+        return {}
     records = _succeeded(work.run).filter(position__gte=0)
     return {record.step: _unseal(record, work.key) or {} for record in records}
 
 
 def checks_so_far(work: Work) -> Outputs:
     """Return the answers of the checks that have been made in this run, by name."""
+    if work.claim.fence == 1:
+        return {}
     records = _succeeded(work.run).filter(position__lt=0)
     return {record.step: _unseal(record, work.key) or {} for record in records}
 

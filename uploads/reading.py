@@ -47,8 +47,8 @@ class OpenBlob:
         self.close()
 
 
-def open_blob(blob: Blob) -> OpenBlob:
-    """Open a blob of an upload.
+def open_blob(blob: Blob, *, key: bytes | None = None) -> OpenBlob:
+    """Open a blob of an upload; `key` is the upload's, for whoever has it already.
 
     Raises:
         Damaged: before any wrong byte.
@@ -59,7 +59,7 @@ def open_blob(blob: Blob) -> OpenBlob:
     if upload is None:
         raise BlobMissing
     with _noticed(blob):
-        key = upload_key(upload.pk)
+        key = key or upload_key(upload.pk)
         stored = store().open(blob.pk)
         try:
             reader = BlobReader(

@@ -1,5 +1,7 @@
 """The only writer of events."""
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -17,11 +19,22 @@ def announce(owner_id: UUID, name: str, **ids: object) -> None:
     `name` is `upload.deleted`, `run.changed` or `step.changed`. `ids` are identifiers and
     states, never names or content.
     """
+    announce_all([news(owner_id, name, **ids)])
+
+
+def announce_all(events: Sequence[Event]) -> None:
+    """Tell of several changes of one transaction, in order, as `announce` does of one."""
+    if not events:
+        return
     if connection.vendor == "postgresql":
         # Ids must become visible in their order, or a reader who has passed a larger one never
         # sees a smaller one. SQLite has one writer at a time anyway.
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IN_ORDER])
-    Event.objects.create(
-        owner_id=owner_id, name=name, data={key: str(value) for key, value in ids.items()}
-    )
+    Event.objects.bulk_create(events)
+
+
+def news(owner_id: UUID, name: str, **ids: Any) -> Event:
+    """Return an event for `announce_all`."""
+    data = {key: str(value) for key, value in ids.items()}
+    return Event(owner_id=owner_id, name=name, data=data)

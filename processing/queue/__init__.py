@@ -10,15 +10,18 @@ from django.db import transaction
 from processing.queue import ledger
 from processing.queue.broker import BellBroker, submit
 from processing.queue.heartbeat import QueueHealth, health
+from processing.queue.keeper import held, is_lost
 from processing.queue.ledger import (
     Claim,
     ClaimLost,
+    Ending,
     cancel,
     claim,
     finish,
     release,
     renew,
     requeue_abandoned,
+    settle,
 )
 from processing.queue.stop import stopping
 
@@ -26,15 +29,19 @@ __all__ = [
     "BellBroker",
     "Claim",
     "ClaimLost",
+    "Ending",
     "QueueHealth",
     "cancel",
     "claim",
     "finish",
     "health",
+    "held",
+    "is_lost",
     "release",
     "renew",
     "requeue",
     "requeue_abandoned",
+    "settle",
     "stopping",
     "submit",
 ]

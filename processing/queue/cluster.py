@@ -109,7 +109,7 @@ def fit() -> None:
     parts.Queue, parts.Event, parts.Value = PacketQueue, Flag, Timer
     parts.Sentinel = _sentinel
     parts.pusher = _mortal(django_q.pusher.pusher, "queue-pusher")
-    parts.worker = _mortal(django_q.worker.worker, "queue-worker")
+    parts.worker = _mortal(_worker, "queue-worker")
     parts.monitor = _mortal(django_q.monitor.monitor, "queue-monitor")
     Conf.QSIZE = False  # sockets do not count their packets
 
@@ -117,6 +117,13 @@ def fit() -> None:
 def _sentinel(*args: Any) -> None:
     os.setsid()
     _mortal(Sentinel, "queue-sentinel")(*args)
+
+
+def _worker(*args: Any) -> None:
+    from processing import runner  # noqa: PLC0415 - it imports this package
+
+    runner.prepare()  # now, not when the first file waits for it
+    django_q.worker.worker(*args)
 
 
 def _mortal(target: Callable[..., Any], name: str) -> Callable[..., Any]:

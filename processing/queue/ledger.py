@@ -9,7 +9,8 @@ agree on the time to within a fraction of the lease.
 """
 
 import logging
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,17 +19,16 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet, UUIDField
+from django.db.models import F, UUIDField
 from django.utils import timezone
 
-from config.events.announce import announce
+from config.events.announce import announce_all, news
 from processing.models import Priority, Run, RunState
 from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
 
 NOBODY = UUID(int=0)  # sorts before every owner
-ANY = Q()
 ID: "UUIDField[UUID, UUID]" = UUIDField()  # knows how each database writes an id
 
 
@@ -55,53 +55,62 @@ def lease() -> timedelta:
 _DUE = "state = 'queued' AND due_at <= %(now)s"
 _ABANDONED = "state = 'running' AND lease_expires_at < %(now)s AND attempt < %(max_attempts)s"
 _THIS_ONE = f"id = %(run)s AND ({_DUE} OR {_ABANDONED})"
-_NEXT_ONE = f"{_DUE} AND priority = %(priority)s AND owner_id > %(owner)s"
+_NEXT_ONES = f"""{_DUE} AND priority = %(priority)s AND owner_id = (
+    SELECT owner_id FROM processing_run
+    WHERE {_DUE} AND priority = %(priority)s AND owner_id > %(owner)s
+    ORDER BY owner_id LIMIT 1
+)"""  # noqa: S608 - made of our own words
 
 # Django 5.2 has no UPDATE that returns what it changed. Rows that others are just taking are
-# passed over where the database knows how to; SQLite has one writer at a time.
+# passed over where the database knows how to; SQLite has one writer at a time. MATERIALIZED, or
+# PostgreSQL may choose anew for each row.
 _TAKE = """
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM processing_run WHERE {which} ORDER BY due_at, id LIMIT %(count)s {locking}
+)
 UPDATE processing_run
 SET state = 'running', attempt = attempt + 1, fence = fence + 1, worker = %(worker)s,
-    lease_expires_at = %(lease_end)s, started_at = COALESCE(started_at, %(now)s)
-WHERE id = (
-    SELECT id FROM processing_run WHERE {which} ORDER BY owner_id, due_at LIMIT 1 {locking}
-)
-RETURNING id, fence, attempt, owner_id, upload_id
+    claimed_at = %(now)s, lease_expires_at = %(lease_end)s,
+    started_at = COALESCE(started_at, %(now)s)
+WHERE id IN (SELECT id FROM chosen)
+RETURNING id, fence, attempt, due_at, owner_id, upload_id
 """
 
 
 def claim(run_id: UUID | None, worker: str) -> Claim | None:
     """Take a run, or the next one that is due; None when there is nothing to take."""
     if run_id is None:
-        return next(claims(worker), None)
+        return next((bundle[0] for bundle in bundles(worker, size=1)), None)
     with transaction.atomic():
-        run = _take(_THIS_ONE, worker, run=run_id)
-    return _claim_on(run) if run else None
+        runs = _take(_THIS_ONE, worker, run=run_id)
+    return _claim_on(runs[0]) if runs else None
 
 
-def claims(worker: str) -> Iterator[Claim]:
-    """Take one due run after the other until none is left.
+def bundles(worker: str, *, size: int) -> Iterator[list[Claim]]:
+    """Take due runs, up to `size` of one owner at once, until none is left.
 
     Owners take turns, in the order of their ids, so that nobody waits for all files of another.
     What runs in the background waits until nothing else is due.
     """
     owner = NOBODY
-    while run := _take_next(owner, worker):
-        owner = run.owner_id
-        yield _claim_on(run)
+    while runs := _take_next(owner, worker, size):
+        owner = runs[0].owner_id
+        yield [_claim_on(run) for run in runs]
 
 
 @transaction.atomic
-def _take_next(after: UUID, worker: str) -> Run | None:
+def _take_next(after: UUID, worker: str, count: int) -> list[Run]:
     for priority in Priority.values:
         for owner in dict.fromkeys((after, NOBODY)):
-            if run := _take(_NEXT_ONE, worker, priority=priority, owner=owner):
-                return run
-    return None
+            if runs := _take(_NEXT_ONES, worker, priority=priority, owner=owner, count=count):
+                return runs
+    return []
 
 
-def _take(which: str, worker: str, priority: int = Priority.NORMAL, **ids: UUID) -> Run | None:
-    """Take the first run of `which`; the caller has begun the transaction."""
+def _take(
+    which: str, worker: str, *, priority: int = Priority.NORMAL, count: int = 1, **ids: UUID
+) -> list[Run]:
+    """Take the first runs of `which`; the caller has begun the transaction."""
     now = timezone.now()
     values = {
         "now": now,
@@ -109,13 +118,14 @@ def _take(which: str, worker: str, priority: int = Priority.NORMAL, **ids: UUID)
         "max_attempts": settings.PROCESSING["MAX_ATTEMPTS"],
         "worker": worker,
         "priority": priority,
+        "count": count,
         **{name: ID.get_db_prep_value(value, connection) for name, value in ids.items()},
     }
     locking = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update else ""
-    for run in Run.objects.raw(_TAKE.format(which=which, locking=locking), values):
-        _tell(run, RunState.RUNNING)
-        return run
-    return None
+    taken = Run.objects.raw(_TAKE.format(which=which, locking=locking), values)
+    runs = sorted(taken, key=lambda run: (run.due_at, run.pk))
+    _tell(runs, RunState.RUNNING)
+    return runs
 
 
 def _claim_on(run: Run) -> Claim:
@@ -125,12 +135,44 @@ def _claim_on(run: Run) -> Claim:
 # --- Holding and leaving ----------------------------------------------------------------------
 
 
-def renew(claim: Claim) -> bool:
-    """Hold the claim for another lease; False when it is lost.
+@dataclass(frozen=True)
+class Ending:
+    """How a claim is left: the run ends, or is queued again, not to be claimed before `due_at`.
 
-    Inside a transaction, True also means that nobody else gets the run before its end.
+    Without `counts` it is queued as if this attempt had never been.
     """
-    return bool(_held(claim).update(lease_expires_at=timezone.now() + lease()))
+
+    state: RunState
+    error_code: str = ""
+    error_detail: str = ""
+    due_at: datetime | None = None
+    counts: bool = True
+
+
+def renew(*claims: Claim) -> bool:
+    """Hold the claims for another lease; False when one of them is lost.
+
+    Inside a transaction, True also means that nobody else gets the runs before its end.
+    """
+    return len(_change(claims, "lease_expires_at = %s", [timezone.now() + lease()])) == len(claims)
+
+
+def settle(*, held: Collection[Claim], endings: Mapping[Claim, Ending]) -> set[UUID]:
+    """Renew some claims and leave others, in one transaction; return the runs that were ours.
+
+    Whoever writes what was done in these runs does so in the same transaction, and for those
+    that are returned only.
+    """
+    by_ending: dict[Ending, list[Claim]] = defaultdict(list)
+    for claim, ending in endings.items():
+        by_ending[ending].append(claim)
+    with transaction.atomic():
+        # All runs before the first upload: who deletes an upload takes them in the same order.
+        renewed = _change(held, "lease_expires_at = %s", [timezone.now() + lease()])
+        left = [(_leave(claims, ending), ending) for ending, claims in by_ending.items()]
+        for runs, ending in left:
+            _tell(runs, ending.state)
+    return {run.pk for run in renewed}.union(run.pk for runs, _ in left for run in runs)
 
 
 def finish(claim: Claim, state: RunState, error_code: str = "", error_detail: str = "") -> None:
@@ -139,13 +181,7 @@ def finish(claim: Claim, state: RunState, error_code: str = "", error_detail: st
     Raises:
         ClaimLost
     """
-    _leave(
-        claim,
-        state,
-        ended_at=timezone.now(),
-        error_code=error_code,
-        error_detail=error_detail,
-    )
+    leave(claim, Ending(state, error_code, error_detail))
 
 
 def release(claim: Claim, *, due_at: datetime, counts: bool = True) -> None:
@@ -154,25 +190,74 @@ def release(claim: Claim, *, due_at: datetime, counts: bool = True) -> None:
     Raises:
         ClaimLost
     """
-    _leave(claim, RunState.QUEUED, due_at=due_at, attempt=claim.attempt - (not counts))
+    leave(claim, Ending(RunState.QUEUED, due_at=due_at, counts=counts))
 
 
-def _held(claim: Claim) -> QuerySet[Run]:
-    return Run.objects.filter(pk=claim.run_id, fence=claim.fence, state=RunState.RUNNING)
+def leave(claim: Claim, ending: Ending) -> None:
+    """Leave one run.
+
+    Raises:
+        ClaimLost
+    """
+    if not settle(held=(), endings={claim: ending}):
+        raise ClaimLost
 
 
-def _leave(claim: Claim, state: RunState, *, only: Q = ANY, **changes: Any) -> None:
-    with transaction.atomic():
-        held = _held(claim).filter(only)
-        if not held.update(state=state, lease_expires_at=None, **changes):
-            raise ClaimLost
-        _tell(Run.objects.only("owner_id", "upload_id").get(pk=claim.run_id), state)
+def _leave(
+    claims: Collection[Claim], ending: Ending, *, expired_at: datetime | None = None
+) -> list[Run]:
+    changes = "state = %s, lease_expires_at = NULL, error_code = %s, error_detail = %s"
+    values: list[object] = [ending.state, ending.error_code, ending.error_detail]
+    if ending.state == RunState.QUEUED:
+        changes += ", due_at = %s, attempt = attempt - %s"
+        values += [ending.due_at or timezone.now(), int(not ending.counts)]
+    else:
+        changes += ", ended_at = %s"
+        values += [timezone.now()]
+    return _change(claims, changes, values, expired_at=expired_at)
 
 
-def _tell(run: Run, state: RunState) -> None:
-    """Mirror the state in the upload whose latest run this is, and announce it."""
-    Upload.objects.filter(pk=run.upload_id, run_id=run.pk).update(state=state)
-    announce(run.owner_id, "run.changed", run=run.pk, upload=run.upload_id, state=state)
+def _change(
+    claims: Collection[Claim],
+    changes: str,
+    values: Sequence[object],
+    *,
+    expired_at: datetime | None = None,
+) -> list[Run]:
+    """Change the runs of these claims that are still ours, and return them.
+
+    With `expired_at` only those whose lease had ended by then.
+    """
+    if not claims:
+        return []
+    pairs = ", ".join(["(%s, %s)"] * len(claims))
+    ids = [
+        part
+        for claim in claims
+        for part in (ID.get_db_prep_value(claim.run_id, connection), claim.fence)
+    ]
+    statement = (
+        f"UPDATE processing_run SET {changes} "  # noqa: S608 - made of our own words
+        f"WHERE state = 'running' AND (id, fence) IN (VALUES {pairs}) "
+        f"{'AND lease_expires_at < %s ' if expired_at else ''}"
+        "RETURNING id, owner_id, upload_id"
+    )
+    only = [expired_at] if expired_at else []
+    return list(Run.objects.raw(statement, [*values, *ids, *only]))
+
+
+def _tell(runs: Sequence[Run], state: RunState) -> None:
+    """Mirror the state in the uploads whose latest runs these are, and announce it."""
+    if not runs:
+        return
+    ids = {run.upload_id for run in runs}, {run.pk for run in runs}
+    Upload.objects.filter(pk__in=ids[0], run_id__in=ids[1]).update(state=state)
+    announce_all(
+        [
+            news(run.owner_id, "run.changed", run=run.pk, upload=run.upload_id, state=state)
+            for run in runs
+        ]
+    )
 
 
 # --- From outside -----------------------------------------------------------------------------
@@ -213,11 +298,16 @@ def requeue_abandoned() -> int:
     from processing import traces  # noqa: PLC0415 - it needs the claims of this module
 
     found = 0
-    expired = Q(state=RunState.RUNNING, lease_expires_at__lt=timezone.now())
-    for run in Run.objects.filter(expired).order_by("lease_expires_at"):
-        with suppress(ClaimLost), transaction.atomic():
-            _give_up(Claim(run.pk, run.fence, run.attempt), only=expired)
-            traces.abandon(run.pk)
+    now = timezone.now()
+    expired = Run.objects.filter(state=RunState.RUNNING, lease_expires_at__lt=now)
+    for run in expired.order_by("lease_expires_at"):
+        with transaction.atomic():
+            ending = _giving_up(run)
+            # Its worker may renew the lease this very moment: then the run is not abandoned.
+            if not _leave([_claim_on(run)], ending, expired_at=now):
+                continue
+            _tell([run], ending.state)
+            traces.abandon_claim(run)
             found += 1
             logger.warning("run abandoned", extra={"run": str(run.pk), "worker": run.worker})
     return found
@@ -227,20 +317,14 @@ def give_back(workers: str) -> None:
     """Release what workers whose names begin with `workers` held when they were stopped."""
     for run in Run.objects.filter(state=RunState.RUNNING, worker__startswith=workers):
         with suppress(ClaimLost):
-            held = Claim(run.pk, run.fence, run.attempt)
-            release(held, due_at=timezone.now(), counts=False)
+            release(_claim_on(run), due_at=timezone.now(), counts=False)
 
 
-def _give_up(claim: Claim, *, only: Q) -> None:
-    now = timezone.now()
-    if claim.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
-        _leave(claim, RunState.QUEUED, only=only, due_at=now)
-        return
-    _leave(
-        claim,
+def _giving_up(run: Run) -> Ending:
+    if run.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
+        return Ending(RunState.QUEUED)
+    return Ending(
         RunState.FAILED,
-        only=only,
-        ended_at=now,
         error_code="attempts_exhausted",
         error_detail="The work on this file was interrupted too often.",
     )
@@ -250,5 +334,5 @@ def _move(run_id: UUID, states: tuple[RunState, ...], state: RunState, **changes
     with transaction.atomic():
         if not Run.objects.filter(pk=run_id, state__in=states).update(state=state, **changes):
             return False
-        _tell(Run.objects.only("owner_id", "upload_id").get(pk=run_id), state)
+        _tell([Run.objects.only("owner_id", "upload_id").get(pk=run_id)], state)
         return True

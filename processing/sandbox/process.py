@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from processing.sandbox import protocol
@@ -16,9 +17,14 @@ from processing.steps.contract import Limits
 START_S = 20.0  # for a fork on a machine that is very busy
 DYING_S = 1.0  # between the end of the channel and that of the process
 REAPING_S = 5.0  # for the zygote to say how a child ended
+PULSE_S = 0.05  # between two calls of `pulse` while nothing arrives
 SEND_BUFFER = 1024 * 1024  # bytes in flight to a child; the system may grant fewer
 
 _PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
+
+
+def idle() -> None:
+    """Do nothing."""
 
 
 class Gone(Exception):
@@ -49,6 +55,8 @@ class Ending:
 class ChildProcess:
     """A locked-in child that has been asked of the zygote over `control`.
 
+    `pulse` is called with each packet that arrives, and every PULSE_S seconds while none does.
+
     Raises:
         NotStarted: when it is made.
     """
@@ -57,6 +65,7 @@ class ChildProcess:
         self._channel, its_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._report, its_report = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._handle = self._status = -1
+        self.pulse: Callable[[], None] = idle
         try:
             with its_channel, its_report:
                 socket.send_fds(
@@ -128,6 +137,7 @@ class ChildProcess:
 
     def receive(self, deadline: float) -> bytes:
         """Return the next packet, or raise `Gone`, `Malformed` or, past `deadline`, `Late`."""
+        self.pulse()
         self._wait(self._readable, deadline)
         try:
             packet, _, flags, _ = self._channel.recvmsg(protocol.PACKET)
@@ -153,9 +163,11 @@ class ChildProcess:
                 return
 
     def _wait(self, poll: select.poll, deadline: float) -> None:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0 or not poll.poll(left_s * 1000):
-            raise Late
+        while (left_s := deadline - time.monotonic()) > 0:
+            if poll.poll(min(left_s, PULSE_S) * 1000):
+                return
+            self.pulse()
+        raise Late
 
     def has_ended(self, *, wait_s: float = 0.0) -> bool:
         """Return whether it has ended by itself, after waiting for that at the most `wait_s`."""

@@ -30,11 +30,13 @@ class Session:
         *,
         find_step: Callable[[str], Step],
         start_child: Callable[[], ChildProcess],
+        pulse: Callable[[], None],
     ) -> None:
         self._content = content
         self._media_type = media_type
         self._find_step = find_step
         self._start_child = start_child
+        self._pulse = pulse
         self._child: ChildProcess | None = None
 
     def __enter__(self) -> Self:
@@ -97,6 +99,7 @@ class Session:
             self._close()
         if self._child is None:
             self._child = self._start_child()
+            self._child.pulse = self._pulse
         return self._child
 
     def _close(self) -> None:

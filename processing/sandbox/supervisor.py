@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,7 @@ from config.ranges import RangeSource
 from processing.sandbox import kernel, protocol
 from processing.sandbox.kernel import Support
 from processing.sandbox.outcome import StepStopped
-from processing.sandbox.process import ChildProcess, NotStarted
+from processing.sandbox.process import ChildProcess, NotStarted, idle
 from processing.sandbox.session import Session
 from processing.steps.contract import Step
 
@@ -74,10 +75,20 @@ class Sandbox:
         if self._zygote is not None:
             self._discard(self._zygote)
 
-    def open(self, content: RangeSource, media_type: str) -> Session:
-        """Return the session for one file. Its child starts with the first step."""
+    def open(
+        self, content: RangeSource, media_type: str, *, pulse: Callable[[], None] = idle
+    ) -> Session:
+        """Return the session for one file. Its child starts with the first step.
+
+        `pulse` is called again and again while a step runs, and should return soon; what it
+        raises ends the step.
+        """
         return Session(
-            content, media_type, find_step=self._find_step, start_child=self._start_child
+            content,
+            media_type,
+            find_step=self._find_step,
+            start_child=self._start_child,
+            pulse=pulse,
         )
 
     def _find_step(self, name: str) -> Step:

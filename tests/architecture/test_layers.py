@@ -33,7 +33,7 @@ def test_layers_and_purity_hold():
         ("StepRecord.objects.bulk_create", {"processing/traces.py"}),
         ("BlobReader(", {"uploads/reading.py", "uploads/encryption"}),
         ("Upload.objects.create", {"uploads/intake.py"}),
-        ("Event.objects.create", {"config/events/announce.py"}),
+        ("Event.objects.bulk_create", {"config/events/announce.py"}),
     ],
 )
 def test_each_thing_has_one_keeper(needle, keepers):

@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from processing import queue, runner, traces
+from processing import journal, queue, runner, traces
+from processing.artifacts import Draft
 from processing.definitions import add_version
 from processing.models import Artifact, Pipeline, Run, RunState, StepRecord, StepState
 from processing.pipelines import parse
-from processing.queue import ClaimLost
+from processing.queue import ClaimLost, ledger
 from processing.runs import cancel_run, retry_run, start_run
 from processing.sandbox import Session
 from processing.steps.contract import StepFailed
 from uploads.intake import Offer, receive_upload
 from uploads.models import Blob, Door, Upload
 from uploads.reading import open_blob
-from uploads.storage import store
+from uploads.storage import StorageFailed, store
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pipelines")]
 
@@ -226,20 +227,126 @@ def test_a_late_workers_writes_are_refused(upload):
         queue.finish(late, RunState.SUCCEEDED)
 
 
-def test_a_killed_workers_step_is_recorded_as_abandoned_and_done_again(upload, monkeypatch):
-    def die(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
+def die(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def killed_in(upload: Upload, monkeypatch: Any, *, told: bool) -> Run:
+    """Work until the end of the second step, die, and have the run found by the next tick."""
+    claim = queue.claim(latest(upload).pk, "worker")
+    assert claim is not None
+    original = Session.run
+
+    def run(self: Session, name: str, **rest: Any) -> Any:
+        if name == "media_type":
+            if told:
+                monkeypatch.setattr(journal, "VISIBLE_WITHIN_S", 0.0)
+            self._pulse()
+            die()
+        return original(self, name, **rest)
 
     with monkeypatch.context() as dying:
-        dying.setattr(traces, "_end", die)
-        claim = queue.claim(latest(upload).pk, "worker")
-        assert claim is not None
+        dying.setattr(Session, "run", run)
         with pytest.raises(KeyboardInterrupt):
             runner.execute(claim)
     Run.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-    run = work(upload)
+    assert queue.requeue_abandoned() == 1
+    return work(upload)
+
+
+def test_a_killed_workers_step_is_recorded_as_abandoned_and_done_again(upload, monkeypatch):
+    run = killed_in(upload, monkeypatch, told=True)
+    assert run.state == RunState.SUCCEEDED
+    assert effects(run) == [
+        ("checksum", "succeeded"),
+        ("media_type", "abandoned"),
+        ("media_type", "succeeded"),
+        ("lines", "succeeded"),
+    ]
+
+
+def test_a_worker_that_is_killed_before_it_told_of_anything_leaves_a_trace(upload, monkeypatch):
+    run = killed_in(upload, monkeypatch, told=False)
     assert run.state == RunState.SUCCEEDED
     assert effects(run)[:2] == [("checksum", "abandoned"), ("checksum", "succeeded")]
+    assert run.records.filter(state=StepState.SUCCEEDED).count() == 3
+
+
+def test_nothing_of_a_run_is_known_before_its_transaction_and_all_of_it_after(upload, monkeypatch):
+    seen = []
+    original = queue.settle
+
+    def settle(**rest: Any) -> Any:
+        seen.append((StepRecord.objects.count(), Artifact.objects.count()))
+        return original(**rest)
+
+    monkeypatch.setattr(journal, "VISIBLE_WITHIN_S", 60.0)
+    monkeypatch.setattr(journal, "settle", settle)
+    run = work(upload)
+    assert seen == [(0, 0)]
+    assert (run.records.count(), Artifact.objects.count()) == (3, 2)
+
+
+def test_a_slow_step_shows_while_it_runs(upload, monkeypatch):
+    shown = []
+    original = Session.run
+
+    def run(self: Session, name: str, **rest: Any) -> Any:
+        monkeypatch.setattr(journal, "VISIBLE_WITHIN_S", 0.0)
+        self._pulse()
+        shown.append(effects(latest(upload))[-1])
+        return original(self, name, **rest)
+
+    monkeypatch.setattr(Session, "run", run)
+    assert work(upload).state == RunState.SUCCEEDED
+    assert shown == [("checksum", "running"), ("media_type", "running"), ("lines", "running")]
+
+
+def test_runs_behind_a_slow_one_are_given_back_as_if_never_taken(upload, owner, monkeypatch):
+    offer = Offer(owner=owner, name="b.txt", declared_type="text/plain", door=Door.API)
+    behind = receive_upload(offer, io.BytesIO(TEXT))
+    ((first, second),) = ledger.bundles("worker", size=8)
+    original = Session.run
+
+    def run(self: Session, name: str, **rest: Any) -> Any:
+        monkeypatch.setattr(runner, "VISIBLE_WITHIN_S", 0.0)
+        monkeypatch.setattr(journal, "VISIBLE_WITHIN_S", 0.0)
+        self._pulse()
+        return original(self, name, **rest)
+
+    monkeypatch.setattr(Session, "run", run)
+    runner.execute(first, second)
+    assert first.run_id == latest(upload).pk
+    assert latest(upload).state == RunState.SUCCEEDED
+    left = latest(behind)
+    assert (left.state, left.attempt, left.records.count()) == (RunState.QUEUED, 0, 0)
+    assert work(behind).state == RunState.SUCCEEDED
+
+
+def test_an_artifact_that_cannot_be_made_durable_fails_its_step(upload, monkeypatch):
+    def fail(self: Any) -> None:
+        raise StorageFailed
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Draft, "commit", fail)
+        run = work(upload)
+    assert run.state == RunState.QUEUED
+    assert effects(run)[-1] == ("lines", "failed")
+    assert not Artifact.objects.exists()
+    assert set(store().ids()) == set(Blob.objects.values_list("pk", flat=True))
+    Run.objects.update(due_at=timezone.now())
+    assert work(upload).state == RunState.SUCCEEDED
+
+
+def test_a_step_of_a_run_that_was_lost_is_ended(upload, monkeypatch):
+    run = latest(upload)
+    claim = queue.claim(run.pk, "worker")
+    assert claim is not None
+    monkeypatch.setattr(queue, "is_lost", lambda claim: True)
+    cancel_run(run)
+    runner.execute(claim)
+    assert not run.records.exists()
+    assert set(store().ids()) == set(Blob.objects.values_list("pk", flat=True))
 
 
 def test_damage_is_found_and_the_run_says_so(upload, settings):

@@ -23,7 +23,12 @@ def note(what: str, claim: Any) -> None:
     os.close(descriptor)
 
 
-def execute(claim: Any) -> None:
+def execute(*claims: Any) -> None:
+    for claim in claims:
+        execute_one(claim)
+
+
+def execute_one(claim: Any) -> None:
     from django.utils import timezone
 
     from processing import queue
@@ -47,9 +52,11 @@ def main() -> None:
     django.setup()
 
     from processing import runner
-    from processing.queue import cluster, heartbeat
+    from processing.queue import cluster, heartbeat, tasks
 
     runner.execute = execute
+    runner.prepare = lambda: None  # there is no work on files
+    tasks.BUNDLE = 1
     if "STANDIN_SILENCE_S" in os.environ:
         heartbeat.BEAT_S = 1.0
         heartbeat.SILENCE_S = float(os.environ["STANDIN_SILENCE_S"])

@@ -13,7 +13,7 @@ from django.utils import timezone
 from config.events.models import Event
 from processing import queue
 from processing.models import Run, RunState, StepRecord, StepState
-from processing.queue import Claim, ClaimLost, ledger
+from processing.queue import Claim, ClaimLost, Ending, ledger
 
 SOON = timedelta(minutes=1)
 
@@ -62,9 +62,11 @@ def test_workers_that_drain_together_take_each_run_once_and_leave_none(make_run,
     taken: Counter[Any] = Counter()
 
     def work(number: int) -> None:
-        for claim in ledger.claims(f"worker {number}"):
-            taken[claim.run_id] += 1
-            queue.finish(claim, RunState.SUCCEEDED)
+        for claims in ledger.bundles(f"worker {number}", size=number + 1):
+            assert 0 < len(claims) <= number + 1
+            for claim in claims:
+                taken[claim.run_id] += 1
+                queue.finish(claim, RunState.SUCCEEDED)
 
     in_threads(4, work)
     assert taken == dict.fromkeys(runs, 1)
@@ -129,15 +131,16 @@ def test_owners_take_turns(make_run, owner, stranger):
         make_run(owner)
     for _ in range(2):
         make_run(stranger)
-    owners = [Run.objects.get(pk=claim.run_id).owner for claim in ledger.claims("worker")]
-    assert owners == [owner, stranger, owner, stranger, owner, owner]
+    bundles = list(ledger.bundles("worker", size=2))
+    owners = [[Run.objects.get(pk=claim.run_id).owner for claim in claims] for claims in bundles]
+    assert owners == [[owner] * 2, [stranger] * 2, [owner] * 2]
 
 
 @pytest.mark.django_db
 def test_the_background_waits_until_nothing_else_is_due(make_run, owner, stranger):
     background = [make_run(user, priority=1).pk for user in (owner, stranger)]
     normal = [make_run(user).pk for user in (stranger, owner, stranger)]
-    taken = [claim.run_id for claim in ledger.claims("worker")]
+    taken = [claim.run_id for claims in ledger.bundles("worker", size=5) for claim in claims]
     assert set(taken[:3]) == set(normal)
     assert set(taken[3:]) == set(background)
 
@@ -146,7 +149,8 @@ def test_the_background_waits_until_nothing_else_is_due(make_run, owner, strange
 def test_runs_of_one_owner_are_taken_in_the_order_in_which_they_are_due(make_run):
     now = timezone.now()
     late, early = (make_run(due_at=now - timedelta(seconds=s)) for s in (1, 5))
-    assert [claim.run_id for claim in ledger.claims("worker")] == [early.pk, late.pk]
+    (claims,) = ledger.bundles("worker", size=8)
+    assert [claim.run_id for claim in claims] == [early.pk, late.pk]
 
 
 TAKEN_AWAY: dict[str, Callable[[Claim], object]] = {
@@ -201,13 +205,13 @@ def test_a_renewed_claim_is_not_given_up(make_run):
 @pytest.mark.django_db
 def test_a_claim_renewed_while_it_is_being_given_up_is_kept(make_abandoned, monkeypatch):
     run = make_abandoned()
-    give_up = ledger._give_up
+    giving_up = ledger._giving_up
 
-    def renewed_first(claim: Claim, **rest: Any) -> None:
-        assert queue.renew(claim)
-        give_up(claim, **rest)
+    def renewed_first(run: Run) -> Ending:
+        assert queue.renew(Claim(run.pk, run.fence, run.attempt))
+        return giving_up(run)
 
-    monkeypatch.setattr(ledger, "_give_up", renewed_first)
+    monkeypatch.setattr(ledger, "_giving_up", renewed_first)
     assert queue.requeue_abandoned() == 0
     assert state_of(run) == ("running", "running")
 

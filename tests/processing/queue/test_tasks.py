@@ -22,9 +22,10 @@ def executed(monkeypatch: Any) -> list[Any]:
     """Replace the work on a file by a note of it."""
     done = []
 
-    def execute(claim: Claim) -> None:
-        done.append(claim.run_id)
-        queue.finish(claim, RunState.SUCCEEDED)
+    def execute(*claims: Claim) -> None:
+        for claim in claims:
+            done.append(claim.run_id)
+            queue.finish(claim, RunState.SUCCEEDED)
 
     monkeypatch.setattr(runner, "execute", execute)
     monkeypatch.setattr(tasks, "heart", Heart())
@@ -60,7 +61,7 @@ def test_a_message_about_a_run_that_is_not_due_is_a_no_op(make_run, executed, st
     "argument", ["", "not an id", str(uuid4())], ids=["empty", "no id", "unknown"]
 )
 def test_nothing_is_raised_whatever_happens(make_run, monkeypatch, caplog, argument):
-    def fail(claim: Claim) -> None:
+    def fail(*claims: Claim) -> None:
         raise OSError("a path and a name")
 
     make_run()
@@ -75,11 +76,13 @@ def test_a_worker_that_is_asked_to_stop_takes_nothing_more(make_run, executed, m
     monkeypatch.setattr("processing.queue.stop.STOP", stop)
     runs = [make_run() for _ in range(3)]
 
-    def execute(claim: Claim) -> None:
-        executed.append(claim.run_id)
-        queue.finish(claim, RunState.SUCCEEDED)
+    def execute(*claims: Claim) -> None:
+        for claim in claims:
+            executed.append(claim.run_id)
+            queue.finish(claim, RunState.SUCCEEDED)
         stop.set()
 
+    monkeypatch.setattr(tasks, "BUNDLE", 1)
     monkeypatch.setattr(runner, "execute", execute)
     tasks.tick()
     tasks.execute_run(str(runs[2].pk))

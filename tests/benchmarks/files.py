@@ -1,0 +1,269 @@
+"""Small files through five sandboxed steps: `python -m tests.benchmarks.files`.
+
+A backlog of files of 10 KB, each with five steps, five records and one artifact, is drained by a
+real cluster; in the same run, on the same machine and with as many processes, Celery drains a
+backlog of tasks that do nothing, through Redis and with late acknowledgement. The goal is half of
+its rate. On SQLite, or on the empty database that STRONGROOM_DATABASE_URL names.
+
+Celery is installed into a folder of its own (--celery FOLDER keeps it). Without Redis on
+STRONGROOM_BENCH_REDIS, or with --alone, only our side is measured.
+"""
+
+import argparse
+import io
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import django
+import psutil
+from django.core.management import call_command
+
+ROOT = Path(__file__).parents[2]
+FILE_BYTES = 10 * 1024
+# The cheapest ones there are: it is the engine that is measured. `lines` makes the artifact.
+STEPS: list[Any] = [{"name": f"step-{number}", "step": "checksum"} for number in range(4)]
+STEPS.insert(2, "lines")
+REDIS = os.environ.get("STRONGROOM_BENCH_REDIS", "redis://127.0.0.1:6379/15")
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+CELERY_APP = """
+import os
+from celery import Celery
+app = Celery("bench", broker=os.environ["BENCH_REDIS"])
+app.conf.update(
+    task_acks_late=True, worker_prefetch_multiplier=1, task_ignore_result=True,
+    task_default_queue="strongroom-bench", broker_connection_retry_on_startup=True,
+    worker_hijack_root_logger=False,
+)
+@app.task
+def nothing():
+    pass
+"""
+
+
+# --- Our side ---------------------------------------------------------------------------------
+
+
+def prepare() -> Callable[[int], None]:
+    """Return a maker of uploads, each with a run that is due."""
+    from django.contrib.auth import get_user_model
+
+    from processing.definitions import add_version, sync_builtin
+    from processing.models import Pipeline
+    from processing.pipelines import parse
+    from uploads.intake import Offer, receive_upload
+    from uploads.models import Door
+
+    sync_builtin()
+    pipeline, _ = Pipeline.objects.get_or_create(name="bench", defaults={"title": "Bench"})
+    data = {"name": "bench", "title": "Bench", "media_types": ["text/plain"], "steps": STEPS}
+    add_version(pipeline, parse(data))
+    owner, _ = get_user_model().objects.get_or_create(username="bench")
+    content = b"".join(b"%08d a line of a small file\n" % number for number in range(1000))
+
+    def make(count: int) -> None:
+        for number in range(count):
+            offer = Offer(
+                owner=owner,
+                name=f"{number}.txt",
+                declared_type="text/plain",
+                door=Door.API,
+                pipeline="bench",
+            )
+            receive_upload(offer, io.BytesIO(content[:FILE_BYTES]))
+
+    return make
+
+
+@contextmanager
+def cluster(workers: int) -> Iterator[psutil.Process]:
+    """Run `manage.py work` on the database and the data folder of this process."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "work"],
+        cwd=ROOT,
+        env={**os.environ, "STRONGROOM_WORKERS": str(workers)},
+        stderr=subprocess.DEVNULL if "BENCH_LOUD" not in os.environ else None,
+    )
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def drained(
+    make: Callable[[int], None], count: int, workers: int
+) -> tuple[float, dict[str, float]]:
+    """Return files per second, and milliseconds of processor time per file, by part."""
+    from django.db.models import Max, Min
+
+    from processing.models import Artifact, Run, RunState, StepRecord
+
+    make(count)
+    runs = Run.objects.filter(state=RunState.QUEUED)
+    first = runs.aggregate(first=Min("created_at"))["first"]
+    mine = Run.objects.filter(created_at__gte=first)
+    server_before = server_cpu_s()
+    with cluster(workers) as process:
+        began_at: Any = None
+        cpu_before: dict[str, float] = {}
+        while mine.filter(state__in=(RunState.QUEUED, RunState.RUNNING)).exists():
+            if began_at is None and mine.exclude(started_at=None).exists():
+                began_at, cpu_before = time.time(), cpu_by_part(process)
+            time.sleep(0.05)
+        cpu = {
+            part: seconds - cpu_before.get(part, 0.0)
+            for part, seconds in cpu_by_part(process).items()
+        }
+        server = server_cpu_s(known=server_before)
+    assert mine.filter(state=RunState.SUCCEEDED).count() == count, "not all succeeded"
+    assert StepRecord.objects.filter(run__in=mine).count() == count * len(STEPS)
+    assert Artifact.objects.filter(record__run__in=mine).count() == count
+    span = mine.aggregate(first=Min("started_at"), last=Max("ended_at"))
+    if server:
+        cpu["database server"] = server
+    costs = {part: seconds / count * 1e3 for part, seconds in cpu.items()}
+    return count / (span["last"] - span["first"]).total_seconds(), costs
+
+
+def cpu_by_part(process: psutil.Process) -> dict[str, float]:
+    """Return the seconds of processor time of each part of a cluster.
+
+    The sandbox is the zygotes and the children that they have reaped.
+    """
+    parts: dict[str, float] = defaultdict(float)
+    for each in [process, *process.children(recursive=True)]:
+        try:
+            name, _, rest = Path(f"/proc/{each.pid}/stat").read_text().rpartition(")")
+        except OSError:
+            continue  # a child that has just ended: its zygote has its account
+        name = name.partition("(")[2]
+        part = name.removeprefix("queue-") if name.startswith("queue-") else "sandbox"
+        own, reaped = rest.split()[11:13], rest.split()[13:15]
+        ticks = [*own, *reaped] if part == "sandbox" else own
+        parts["main" if each == process else part] += sum(map(int, ticks)) * TICK_S
+    return parts
+
+
+def server_cpu_s(known: float = 0.0) -> float:
+    """Return the processor time of the server's processes for this database, since `known`."""
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        return 0.0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid()"
+        )
+        pids = [pid for (pid,) in cursor.fetchall()]
+    total = 0.0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(map(int, fields[11:13])) * TICK_S
+    return total - known
+
+
+# --- The peer ---------------------------------------------------------------------------------
+
+
+def celery_rate(count: int, workers: int, folder: Path) -> float:
+    """Return how many tasks a second Celery drains that do nothing."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "celery[redis]==5.6.3"], check=True)
+    (folder / "bench_app.py").write_text(CELERY_APP)
+    env = {**os.environ, "BENCH_REDIS": REDIS, "PYTHONPATH": str(folder)}
+    fill = (
+        "import bench_app, sys\n"
+        "connection = bench_app.app.broker_connection()\n"
+        "connection.default_channel.client.delete('strongroom-bench')\n"
+        f"[bench_app.nothing.delay() for _ in range({count})]"
+    )
+    watch = (
+        "import bench_app, sys, time\n"
+        "r = bench_app.app.broker_connection().default_channel.client\n"
+        "left = lambda: r.llen('strongroom-bench') + r.hlen('unacked')\n"
+        f"while left() > {count} * 0.9: time.sleep(0.005)\n"
+        "a, n = time.time(), left()\n"
+        f"while left() > {count} * 0.05: time.sleep(0.005)\n"
+        "print((n - left()) / (time.time() - a))"
+    )
+    subprocess.run([python, "-c", fill], env=env, check=True)
+    worker = subprocess.Popen(
+        [python, "-m", "celery", "-A", "bench_app", "worker", "-c", str(workers), "-l", "ERROR"],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        done = subprocess.run([python, "-c", watch], env=env, check=True, capture_output=True)
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
+    return float(done.stdout)
+
+
+def tell(what: str, values: list[float], unit: str) -> None:
+    spread = f"{min(values):.2f} to {max(values):.2f}"
+    print(f"{what:<34} {median(values):9.2f} {unit}  ({spread})", flush=True)
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--files", type=int, default=1000, help="per round")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--alone", action="store_true", help="without Celery")
+    parser.add_argument("--celery", type=Path, help="folder for Celery's environment")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["STRONGROOM_DATA_DIR"] = folder
+        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.local"
+        measure(asked, Path(folder))
+
+
+def measure(asked: argparse.Namespace, folder: Path) -> None:
+    """Measure both sides in turns, and print what came out."""
+    django.setup()
+    logging.disable(logging.INFO)
+    call_command("migrate", verbosity=0)
+    from django.db import connection
+
+    make = prepare()
+    ours, peers = [], []
+    if True:
+        celery = asked.celery or folder / "celery"
+        for _ in range(asked.rounds):
+            ours.append(drained(make, asked.files, asked.workers))
+            if not asked.alone:
+                peers.append(celery_rate(2 * asked.files, asked.workers, celery))
+    print(f"{connection.vendor}, load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+    tell("files drained", [rate for rate, _ in ours], "per s")
+    tell("processor time", [sum(costs.values()) for _, costs in ours], "ms per file")
+    for part in dict.fromkeys(part for _, costs in ours for part in costs):
+        tell(f"  of which {part}", [costs.get(part, 0.0) for _, costs in ours], "ms")
+    if peers:
+        tell("Celery, tasks that do nothing", peers, "per s")
+        ratios = [our[0] / peer for our, peer in zip(ours, peers, strict=True)]
+        tell("ratio; the goal is 0.5", ratios, "")
+
+
+if __name__ == "__main__":
+    main()
