@@ -35,7 +35,8 @@ lock: $(VENV)/.uv
 		--no-emit-index-url --no-header --group dev -c requirements.lock -o requirements-dev.lock
 
 frontend:
-	@exec dashboard/frontend/build
+	npm --prefix dashboard/frontend ci --no-audit --no-fund
+	npm --prefix dashboard/frontend run build
 
 bench: $(VENV)/.development
 	@exec $(BIN)/python -m tests.benchmarks

@@ -23,6 +23,7 @@ from uploads.models import Upload, UploadState
 from uploads.names import names_of
 from uploads.policy import policy_for
 from uploads.quota import Usage, usage
+from uploads.validation import Policy
 
 PAGE_SIZE = 50
 MAX_RUNS = 20
@@ -56,7 +57,7 @@ class Inbox:
     is_first: bool
     next_before: UUID | None
     usage: Usage
-    max_bytes: int
+    policy: Policy
 
     @property
     def is_empty(self) -> bool:
@@ -99,7 +100,7 @@ def inbox(user: User, *, group: str = "all", before: UUID | None = None) -> Inbo
         is_first=before is None,
         next_before=shown[-1].pk if len(found) > PAGE_SIZE else None,
         usage=usage(user, rules),
-        max_bytes=rules.max_bytes,
+        policy=rules,
     )
 
 

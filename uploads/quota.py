@@ -26,9 +26,14 @@ class Usage:
     reserved_files: int = 0
 
     @property
+    def left_files(self) -> int:
+        """Return how many uploads may still come."""
+        return max(0, self.max_files - self.used_files - self.reserved_files)
+
+    @property
     def left_bytes(self) -> int:
         """Return how many bytes may still come."""
-        if self.used_files + self.reserved_files >= self.max_files:
+        if not self.left_files:
             return 0
         return max(0, self.max_bytes - self.used_bytes - self.reserved_bytes)
 

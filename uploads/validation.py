@@ -139,6 +139,11 @@ def check_findings(codes: Iterable[str], policy: Policy) -> dict[str, Action]:
             raise REFUSALS_OF_CONTENT[code]
     return actions
 
+    @property
+    def takes_all_types(self) -> bool:
+        """Tell whether a type is accepted unless it is denied."""
+        return "*/*" in self.allowed_types
+
 
 def check_name(name: str) -> None:
     """Refuse what is no file name; keep every other name as it is.

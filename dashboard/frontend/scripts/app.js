@@ -3,11 +3,13 @@
 import { startAges } from "./ages.js";
 import { startCopying } from "./copy.js";
 import { startDialogs } from "./dialogs.js";
+import { startForgetting } from "./forgetting.js";
 import { startLive } from "./live.js";
 import { startShortcuts } from "./shortcuts.js";
 
 startAges();
 startCopying();
 startDialogs();
+startForgetting();
 startLive();
 startShortcuts();

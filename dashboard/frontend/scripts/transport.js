@@ -1,31 +1,42 @@
-// How bytes leave the page. The only module that knows the wire: one multipart POST a file.
+// How bytes leave the page. The only module that knows the wire: tus 1.0, which goes on where it
+// stopped.
 
 import Uppy from "@uppy/core";
-import XHRUpload from "@uppy/xhr-upload";
+import Tus from "@uppy/tus";
 
-/** What the server said about a refused file, in its own words. */
-export function problemOf(request) {
-  if (!request || request.status === 0) {
-    return { code: "no_connection", detail: "The connection was lost. Nothing was stored." };
-  }
+const AT_ONCE = 3; // browsers allow six connections to one origin, and the page needs some itself
+// Longer in sum than a restart of the server, and than the lease of a writer that was cut off.
+const RETRY_DELAYS_MS = [200, 1000, 3000, 5000, 10_000, 20_000, 30_000];
+
+// What another try may change: somebody else writes, there is no room just now, and our faults.
+const PASSING = new Set([408, 409, 423, 429]);
+
+/** What the server said about a file, in its own words; null if it was not reached. */
+export function problemOf(response) {
+  const request = response?.body?.xhr;
+  if (!request?.status) return null;
+  const passes = PASSING.has(request.status) || request.status >= 500;
   try {
     const { code, detail } = JSON.parse(request.responseText);
-    return { code, detail };
+    return { code, detail, passes };
   } catch {
-    return { code: `status_${request.status}`, detail: "The server gave no reason." };
+    return { code: `status_${request.status}`, detail: "The server gave no reason.", passes };
   }
 }
 
-export function createUploader({ endpoint, csrfToken }) {
-  return new Uppy({ autoProceed: true }).use(XHRUpload, {
+export function createUploader({ id, endpoint, csrfToken }) {
+  return new Uppy({ id, autoProceed: false }).use(Tus, {
     endpoint,
-    fieldName: "file",
-    allowedMetaFields: [],
-    headers: { "X-CSRFToken": csrfToken, Accept: "application/json" },
-    limit: 3,
-    timeout: 0, // a large file on a slow line is not an error
-    shouldRetry: () => false, // a second try is the user's: a POST has an effect each time
-    // The server answers with the upload; Uppy wants to find nothing more in it.
-    getResponseData: (request) => JSON.parse(request.responseText),
+    headers: { "X-CSRFToken": csrfToken },
+    allowedMetaFields: ["name", "type"],
+    limit: AT_ONCE,
+    retryDelays: RETRY_DELAYS_MS,
+    removeFingerprintOnSuccess: true,
   });
+}
+
+/** Tell the server to give up an upload that nobody here will go on with. */
+export function terminate(address, csrfToken) {
+  const headers = { "X-CSRFToken": csrfToken, "Tus-Resumable": "1.0.0" };
+  return fetch(address, { method: "DELETE", headers, keepalive: true }).catch(() => {}); // it expires
 }
