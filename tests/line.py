@@ -79,7 +79,7 @@ class Line:
                 passing = (source, sink, source is client)
                 threading.Thread(target=self._pass_on, args=passing, daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, outward: bool) -> None:  # noqa: FBT001
+    def _pass_on(self, source: socket.socket, sink: socket.socket, outward: bool) -> None:
         with suppress(OSError):
             while data := source.recv(PIECE_BYTES):
                 sink.sendall(data)
