@@ -104,6 +104,11 @@ class Policy:
         needed = self.required_checks
         return tuple(n for n in CHECKS if n in needed and matches(media_type, CHECKS[n]))
 
+    @property
+    def takes_all_types(self) -> bool:
+        """Tell whether a type is accepted unless it is denied."""
+        return "*/*" in self.allowed_types
+
 
 def mistakes_in(
     *, types: Iterable[str], checks: Sequence[str], actions: object
@@ -138,11 +143,6 @@ def check_findings(codes: Iterable[str], policy: Policy) -> dict[str, Action]:
         if action is Action.REFUSE:
             raise REFUSALS_OF_CONTENT[code]
     return actions
-
-    @property
-    def takes_all_types(self) -> bool:
-        """Tell whether a type is accepted unless it is denied."""
-        return "*/*" in self.allowed_types
 
 
 def check_name(name: str) -> None:
