@@ -62,15 +62,13 @@ class ChildProcess:
     """
 
     def __init__(self, control: socket.socket) -> None:
-        self._channel, its_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._report, its_report = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel = self._report  # until its own arrives
         self._handle = self._status = -1
         self.pulse: Callable[[], None] = idle
         try:
-            with its_channel, its_report:
-                socket.send_fds(
-                    control, [protocol.FORK], [its_channel.fileno(), its_report.fileno()]
-                )
+            with its_report:
+                socket.send_fds(control, [protocol.FORK], [its_report.fileno()])
             self._await_start()
         except OSError as error:
             self.close()
@@ -83,13 +81,13 @@ class ChildProcess:
 
     def _await_start(self) -> None:
         self._report.settimeout(START_S)
-        message, handles, _, _ = socket.recv_fds(self._report, protocol.STARTED.size, 1)
+        message, handles, _, _ = socket.recv_fds(self._report, protocol.STARTED.size, 2)
         if not message:
             raise ConnectionResetError("The zygote is gone.")
         self.pid, self._mapped_bytes = protocol.STARTED.unpack(message)
         if self.pid < 0:
             raise OSError(-self.pid, os.strerror(-self.pid))
-        self._handle = handles[0]
+        self._handle, self._channel = handles[0], socket.socket(fileno=handles[1])
         # An open file cannot come to mean another process, as the pid in its name can.
         self._status = os.open(f"/proc/{self.pid}/status", os.O_RDONLY)
         self._channel.settimeout(START_S)

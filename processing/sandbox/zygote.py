@@ -1,25 +1,32 @@
 """A warm process without secrets, which forks one locked-in child for each file.
 
-It has one thread, never sees content, and ends with the worker that started it.
+It has one thread, never sees content, and ends with the worker that started it. One child is
+always ready: it waits, locked in and without content, for the next file.
 """
 
 import contextlib
 import gc
 import importlib
+import io
 import os
 import selectors
 import signal
 import socket
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from processing.sandbox import child, kernel, landlock, lockdown, protocol, seccomp
-from processing.steps.contract import Step
+from processing.steps.contract import Step, StepContext
 
 # What steps import late; paid for once here instead of once a file.
 WARM_MODULES = ("csv", "json", "PIL.Image", "pypdfium2", "xml.parsers.expat", "zipfile")
+# Steps that are run once here, over a harmless file: what they load, compile and remember is then
+# there in every child. None of them starts a thread.
+REHEARSED = ("checksum", "media_type", "lines")
+SAMPLE = b"a line\nand another\n"
 
 
 def main(control: int, worker: int, registry: str, *, confined: bool) -> NoReturn:
@@ -61,35 +68,45 @@ class Zygote:
         gc.freeze()  # or the first collection in each child copies every page
         pages = Path("/proc/self/statm").read_text().split()[0]
         self._mapped = int(pages) * os.sysconf("SC_PAGESIZE")
+        self._spare: Spare | None = None
 
     def serve(self) -> None:
         """Fork and reap until the worker ends or closes the control socket."""
         while True:
+            with contextlib.suppress(OSError):  # then the next file's worker is told
+                self._spare = self._spare or self._fork()
             for key, _ in self._selector.select():
                 if key.fileobj == self._worker:
                     return
                 if key.fileobj in self._children:
                     self._reap(key.fileobj)
-                elif not self._fork():
+                elif not self._hand_out():
                     return
 
-    def _fork(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self._control, 1, 2)
+    def _hand_out(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
         if not message:
             return False
-        channel, report = descriptors[0], socket.socket(fileno=descriptors[1])
-        zygote = os.getpid()
+        report = socket.socket(fileno=descriptors[0])
         try:
-            pid = os.fork()
+            if self._spare is None or self._spare.has_ended():
+                self._spare = self._fork()
         except OSError as error:
             report.send(protocol.STARTED.pack(-(error.errno or 1), 0))
             report.close()
         else:
-            if pid == 0:
-                self._become_child(channel, zygote)
-            self._introduce(pid, report)
-        os.close(channel)
+            self._introduce(self._spare, report)
+            self._spare = None
         return True
+
+    def _fork(self) -> "Spare":
+        ours, its_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        zygote = os.getpid()
+        with its_channel:
+            pid = os.fork()
+            if pid == 0:
+                self._become_child(its_channel.fileno(), zygote)
+        return Spare(pid, ours)
 
     def _become_child(self, channel: int, zygote: int) -> NoReturn:
         try:
@@ -103,12 +120,13 @@ class Zygote:
             os._exit(1)
         child.serve(channel, self._find)
 
-    def _introduce(self, pid: int, report: socket.socket) -> None:
-        handle = os.pidfd_open(pid)
-        with contextlib.suppress(OSError):  # the worker may have let go already
-            socket.send_fds(report, [protocol.STARTED.pack(pid, self._mapped)], [handle])
+    def _introduce(self, child: "Spare", report: socket.socket) -> None:
+        handle = os.pidfd_open(child.pid)
+        started = protocol.STARTED.pack(child.pid, self._mapped)
+        with child.channel, contextlib.suppress(OSError):  # the worker may have let go already
+            socket.send_fds(report, [started], [handle, child.channel.fileno()])
         os.close(handle)
-        self._children[report] = pid
+        self._children[report] = child.pid
         self._selector.register(report, selectors.EVENT_READ)
 
     def _reap(self, report: socket.socket) -> None:
@@ -124,12 +142,39 @@ class Zygote:
         report.close()
 
 
+@dataclass(frozen=True)
+class Spare:
+    """A child that waits, with the worker's end of its channel."""
+
+    pid: int
+    channel: socket.socket
+
+    def has_ended(self) -> bool:
+        """Bury it if it has ended, as where the system's memory ran out."""
+        if os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+            return False
+        self.channel.close()
+        return True
+
+
 def _load(registry: str) -> Callable[[str], Step]:
     for name in WARM_MODULES:
         importlib.import_module(name)
     importlib.import_module("PIL.Image").init()
     find: Callable[[str], Step] = importlib.import_module(registry).get
+    for name in REHEARSED:
+        with contextlib.suppress(Exception):  # another registry; or the step will say so itself
+            find(name).run(_rehearsal())
     return find
+
+
+def _rehearsal() -> StepContext:
+    return StepContext(
+        content=io.BytesIO(SAMPLE),
+        size=len(SAMPLE),
+        media_type="text/plain",
+        open_artifact=lambda *_: io.BytesIO(),
+    )
 
 
 def _prepare_confinement() -> int:

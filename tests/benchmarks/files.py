@@ -210,12 +210,13 @@ def celery_rate(count: int, workers: int, folder: Path) -> float:
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         done = subprocess.run([python, "-c", watch], env=env, check=True, capture_output=True)
     finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(30)
+        os.killpg(worker.pid, signal.SIGKILL)  # nothing of it is needed any more
+        worker.wait()
     return float(done.stdout)
 
 
@@ -229,6 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--files", type=int, default=1000, help="per round")
+    parser.add_argument("--tasks", type=int, default=8000, help="of Celery, per round")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--alone", action="store_true", help="without Celery")
     parser.add_argument("--celery", type=Path, help="folder for Celery's environment")
@@ -253,7 +255,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         for _ in range(asked.rounds):
             ours.append(drained(make, asked.files, asked.workers))
             if not asked.alone:
-                peers.append(celery_rate(2 * asked.files, asked.workers, celery))
+                peers.append(celery_rate(asked.tasks, asked.workers, celery))
     print(f"{connection.vendor}, load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     tell("files drained", [rate for rate, _ in ours], "per s")
     tell("processor time", [sum(costs.values()) for _, costs in ours], "ms per file")
