@@ -19,7 +19,7 @@ LAST = frozenset({"media_type", "checksum"})
 # Steps with a template of their own. Any other is shown as plain facts.
 TEMPLATES = frozenset({
     "archive", "checksum", "csv_profile", "document_text", "lines", "media_type", "pdf_text",
-    "personal_data", "thumbnail",
+    "personal_data", "table_profile", "thumbnail",
 })  # fmt: skip
 
 # Steps whose text is shown from its beginning.

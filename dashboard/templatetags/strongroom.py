@@ -1,13 +1,14 @@
 """How pages write sizes, times, states and icons: one way each."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 register = template.Library()
@@ -67,6 +68,27 @@ def icon(name: str, label: str = "") -> SafeString:
         )
     return format_html(
         '<svg class="icon icon-{}" aria-hidden="true"><use href="{}"/></svg>', name, href
+    )
+
+
+@register.simple_tag
+def histogram(bars: Sequence[int]) -> SafeString:
+    """Draw how many values are in each of equal parts, from the least to the greatest."""
+    most = max(bars, default=0) or 1
+    drawn = format_html_join(
+        "",
+        '<rect x="{}" y="{}" width="0.8" height="{}"/>',
+        (
+            (at, round(10 - 10 * bar / most, 2), round(10 * bar / most, 2))
+            for at, bar in enumerate(bars)
+        ),
+    )
+    return format_html(
+        '<svg class="histogram" viewBox="0 0 {} 10" width="80" height="20" fill="currentColor"'
+        ' preserveAspectRatio="none" role="img" aria-label="Histogram: {}">{}</svg>',
+        len(bars),
+        ", ".join(map(str, bars)),
+        drawn,
     )
 
 

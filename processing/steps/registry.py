@@ -17,7 +17,9 @@ from processing.steps import (
     media_type,
     pdf_text,
     personal_data,
+    table_profile,
     thumbnail,
+    to_parquet,
 )
 from processing.steps.contract import Step
 
@@ -33,6 +35,8 @@ BUILT_IN: tuple[Step, ...] = (
     archive.step,
     document_text.step,
     personal_data.step,
+    table_profile.step,
+    to_parquet.step,
 )
 
 

@@ -69,6 +69,18 @@ KINDS = {
         ),
         ["1,200", "2 KiB", "../&lt;b&gt;up&lt;/b&gt;", 'class="tag">slip<', "1 of 1,200"],
     ),
+    "table_profile": (
+        "events.jsonl",
+        b'{"a": 1}\n{"a": 2}\n',
+        Scene(
+            {"format": "json_lines", "rows": 2, "column_count": 1, "blank_rows": 0,
+             "ragged_rows": 0, "bad_lines": 3, "header": True,
+             "columns": [{"name": "<a>", "type": "integer", "values": 2, "nulls": 0, "min": 1,
+                          "max": 2, "distinct": 2, "distinct_is_exact": True, "mean": 1.5,
+                          "quantiles": [1, 1, 1, 2, 2], "histogram": [4, *[0] * 18, 2]}]},
+        ),
+        ["&lt;a&gt;", '<rect x="19" y="5.0" width="0.8" height="5.0"/>', "no JSON object"],
+    ),
     "document_text": (
         "page.html",
         b"<!DOCTYPE html><html><body>hello</body></html>",

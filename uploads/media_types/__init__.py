@@ -145,6 +145,8 @@ def detect(head: bytes) -> str:
     answer = _MAGIC.ask(_MAGIC.media_type, head, "application/octet-stream").lower()
     if head.startswith(b"PK\x03\x04"):
         return _inside_zip(head) or answer
+    if head.startswith(b"PAR1"):  # Source: Apache Parquet, file format
+        return "application/vnd.apache.parquet"
     if head.startswith(b"\x1aE\xdf\xa3") and b"webm" in head[:64]:
         return "video/webm"
     if answer in OLE_ANSWERS:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepContext, StepFailed
@@ -35,6 +36,40 @@ def run(context: StepContext) -> Output:
         StepFailed: `csv_empty`, `csv_line_too_long`, `csv_field_too_long`.
     """
     settings: Mapping[str, Any] = context.settings
+    table = open_csv(context, settings)
+    profile = Profile(
+        table.first,
+        has_header=table.has_header,
+        null_values=frozenset(settings.get("null_values", [""])),
+    )
+    for batch in table.batches:
+        profile.take(batch)
+    return {
+        "encoding": table.encoding,
+        "delimiter": table.delimiter,
+        "undecodable_lines": table.reader.undecodable,
+        **profile.report(),
+    }
+
+
+@dataclass(frozen=True)
+class CsvTable:
+    """A table in text: its first row, and all others in batches."""
+
+    encoding: str
+    delimiter: str
+    first: list[str]
+    has_header: bool
+    batches: Iterator[list[list[str]]]
+    reader: LineReader
+
+
+def open_csv(context: StepContext, settings: Mapping[str, Any]) -> CsvTable:
+    """Return the table that `context` has, read as `settings` say.
+
+    Raises:
+        StepFailed: `csv_empty`; and, with the batches, `csv_line_too_long`, `csv_field_too_long`.
+    """
     encoding = choose_encoding(context.content, settings.get("encoding", "auto"))
     head = next(decode(context.content, encoding, block_bytes=HEAD_BYTES), "")
     context.content.seek(0)
@@ -46,17 +81,7 @@ def run(context: StepContext) -> Output:
         raise StepFailed("csv_empty", "The table has no rows.")
     wanted = settings.get("header", "auto")
     has_header = looks_like_header(first) if wanted == "auto" else wanted == "yes"
-    profile = Profile(
-        first, has_header=has_header, null_values=frozenset(settings.get("null_values", [""]))
-    )
-    for batch in _batches(rows, reader):
-        profile.take(batch)
-    return {
-        "encoding": encoding,
-        "delimiter": delimiter,
-        "undecodable_lines": reader.undecodable,
-        **profile.report(),
-    }
+    return CsvTable(encoding, delimiter, first, has_header, _batches(rows, reader), reader)
 
 
 def _delimiter(head: str, media_type: str) -> str:

@@ -33,6 +33,43 @@ _ONE_NUMBER = re.compile(_SPACE + _NUMBER + _SPACE)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BARS = 20  # of a histogram, equally wide from the least value to the greatest
+MAX_SAMPLED = 4096  # numbers; of more, every second, fourth, eighth ... one is kept
+
+
+class Sample:
+    """Evenly spaced numbers out of all that pass: enough for quantiles and a histogram."""
+
+    def __init__(self) -> None:
+        self._kept: list[float] = []
+        self._stride = 1
+        self._seen = 0
+
+    def take(self, numbers: Sequence[float]) -> None:
+        """Let `numbers` pass."""
+        self._kept.extend(numbers[-self._seen % self._stride :: self._stride])
+        self._seen += len(numbers)
+        while len(self._kept) > MAX_SAMPLED:
+            self._kept = self._kept[::2]
+            self._stride *= 2
+
+    def report(self, low: float, high: float) -> Output:
+        """Return the quantiles and the histogram of what was kept, between `low` and `high`."""
+        ordered = sorted(self._kept)
+        last = len(ordered) - 1
+        bars = [0] * BARS
+        for number in ordered:
+            share = number / 2 - low / 2  # halves, since the whole width may not be a number
+            width = high / 2 - low / 2
+            bars[min(BARS - 1, int(share / width * BARS)) if width else 0] += 1
+        return {
+            "quantiles": [ordered[round(share * last)] for share in QUANTILES],
+            "histogram": [*bars],
+            "sampled": self._stride > 1,
+        }
+
+
 def is_typed(value: str) -> bool:
     """Tell whether `value` reads as something other than text."""
     return any(pattern.fullmatch(value + "\x1f") for pattern in _BATCH.values())
@@ -55,6 +92,7 @@ class Column:
         self._texts: tuple[str, str] | None = None
         self._numbers: tuple[float, float] | None = None
         self._sum: float = 0
+        self._sample = Sample()
 
     def take(self, cells: Sequence[str | None]) -> None:
         """Add `cells`; None stands for one that a short row does not have."""
@@ -105,6 +143,7 @@ class Column:
         if self._numbers:
             low, high = min(low, self._numbers[0]), max(high, self._numbers[1])
         self._numbers = low, high
+        self._sample.take(numbers)
         self._sum += sum(numbers) if exact else math.fsum(numbers)
 
     def report(self) -> Output:
@@ -123,6 +162,7 @@ class Column:
         if self._texts and kind in ("integer", "number") and self._numbers:
             facts["min"], facts["max"] = self._numbers
             facts["mean"] = self._sum / self._values if math.isfinite(self._sum) else None
+            facts |= self._sample.report(*self._numbers)
         elif self._texts:
             facts["min"], facts["max"] = (text[:MAX_SHOWN] for text in self._texts)
         return facts

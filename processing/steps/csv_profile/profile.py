@@ -17,15 +17,19 @@ def looks_like_header(row: Sequence[str]) -> bool:
     return all(names) and len(set(names)) == len(names) and not any(map(is_typed, names))
 
 
+def names_of(first: Sequence[str], *, has_header: bool) -> list[str]:
+    """Return the names of the columns, by the first row or by their places."""
+    return list(first) if has_header else [f"column_{at}" for at in range(1, len(first) + 1)]
+
+
 class Profile:
     """Gathers rows; the first one says how many fields a row should have."""
 
     def __init__(self, first: list[str], *, has_header: bool, null_values: frozenset[str]) -> None:
         self._width = len(first)
         self._has_header = has_header
-        shown = first[:MAX_COLUMNS]
-        names = shown if has_header else [f"column_{at}" for at in range(1, len(shown) + 1)]
-        bound = min(DISTINCT_PER_COLUMN, DISTINCT_IN_ALL // len(shown))
+        names = names_of(first, has_header=has_header)[:MAX_COLUMNS]
+        bound = min(DISTINCT_PER_COLUMN, DISTINCT_IN_ALL // len(names))
         self._columns = [Column(name, nulls=null_values, bound=bound) for name in names]
         self._rows = 0
         self._blank = 0
@@ -35,7 +39,7 @@ class Profile:
         if not has_header:
             self.take([first])
 
-    def take(self, rows: list[list[str]]) -> None:
+    def take(self, rows: Sequence[Sequence[str | None]]) -> None:
         """Add rows; blank ones are counted and skipped, ragged ones cut or filled up."""
         regular: list[Sequence[str | None]] = []
         for row in rows:

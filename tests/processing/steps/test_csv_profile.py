@@ -37,6 +37,7 @@ def test_it_counts_rows_and_names_columns() -> None:
     assert columns(output)["id"] == {
         "name": "id", "type": "integer", "values": 2, "nulls": 0, "distinct": 2,
         "distinct_is_exact": True, "longest": 1, "formula_like": 0, "min": 1, "max": 2, "mean": 1.5,
+        "quantiles": [1, 1, 1, 2, 2], "histogram": [1, *[0] * 18, 1], "sampled": False,
     }  # fmt: skip
     assert columns(output)["name"] == {
         "name": "name", "type": "text", "values": 2, "nulls": 0, "distinct": 2,
