@@ -34,9 +34,9 @@ FAILED = b"F"  # JSON: [code, detail]
 RANGE = struct.Struct("=QI")  # offset, length
 NUMBER = struct.Struct("=I")
 
-# What the zygote says of a child: its pid, with a pidfd and the channel attached, or minus an errno,
-# and the address space it has from the zygote; then, when the worker has let go of it, its wait
-# status, CPU seconds and largest memory. Sizes are in bytes.
+# What the zygote says of a child: its pid, with a pidfd and the channel attached, or minus an
+# errno, and the address space it has from the zygote; then, when the worker has let go of it, its
+# wait status, CPU seconds and largest memory. Sizes are in bytes.
 FORK = b"F"  # worker to zygote, with the zygote's end of the report attached
 STARTED = struct.Struct("=qq")
 ENDED = struct.Struct("=idq")
