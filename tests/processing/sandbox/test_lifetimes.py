@@ -146,7 +146,7 @@ def test_a_session_without_a_step_starts_no_child(sandbox: Sandbox) -> None:
         zygote = psutil.Process(pid_of("parent", session))
     assert eventually(lambda: len(zygote.children()) == SPARE)
     with sandbox.open(BytesSource(CONTENT), "text/plain"):
-        assert not zygote.children()
+        assert len(zygote.children()) == SPARE
 
 
 def test_threads_can_share_a_sandbox(sandbox: Sandbox) -> None:
