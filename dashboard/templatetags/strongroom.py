@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from django import template
 from django.templatetags.static import static
@@ -112,9 +112,12 @@ def pill(state: str) -> dict[str, Any]:
 
 
 @register.filter
-def binary_size(size: float | None) -> str:
-    """Write a number of bytes; `scripts/sizes.js` writes the same."""
-    if size is None:
+def binary_size(size: float | Literal[""] | None) -> str:
+    """Write a number of bytes; `scripts/sizes.js` writes the same.
+
+    What an older version of a step did not say is an empty string here.
+    """
+    if size is None or size == "":
         return NOTHING
     power = 0
     while size >= 1024 and power < len(UNITS) - 1:
@@ -124,15 +127,15 @@ def binary_size(size: float | None) -> str:
 
 
 @register.filter
-def count(number: float | None) -> str:
+def count(number: float | Literal[""] | None) -> str:
     """Write how many, in groups of three digits."""
-    return NOTHING if number is None else f"{number:,}"
+    return NOTHING if number is None or number == "" else f"{number:,}"
 
 
 @register.filter
-def duration(milliseconds: float | None) -> str:
+def duration(milliseconds: float | Literal[""] | None) -> str:
     """Write a time span with as many digits as matter."""
-    if milliseconds is None:
+    if milliseconds is None or milliseconds == "":
         return NOTHING
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms" if milliseconds >= 1 or milliseconds <= 0 else "<1 ms"
