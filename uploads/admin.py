@@ -1,20 +1,67 @@
 """Uploads and quotas in the admin. Administrators see that a file is there, not what it is."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
+from config.accounts.authentication import authenticated_user
 from config.admin import ReadOnlyAdmin
-from uploads.models import Quota, Upload
+from uploads.models import Finding, IntakePolicy, Quota, Upload
+from uploads.verdicts import release
+
+
+class FindingInline(admin.TabularInline):
+    """Why an upload is not simply fine."""
+
+    model = Finding
+    extra = 0
+    can_delete = False
+    fields = ["code", "action", "source", "found_at"]
+    readonly_fields = ["code", "action", "source", "found_at"]
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
+        return False
 
 
 @admin.register(Upload)
 class UploadAdmin(ReadOnlyAdmin):
     """Uploads, without their names: those are sealed for their owners."""
 
-    list_display = ["id", "owner", "size", "media_type", "door", "state", "created_at"]
-    list_filter = ["state", "door", "media_type"]
+    list_display = [
+        "id",
+        "owner",
+        "size",
+        "media_type",
+        "door",
+        "state",
+        "verdict",
+        "held",
+        "created_at",
+    ]
+    list_filter = ["held", "verdict", "findings__code", "state", "door", "media_type"]
     list_select_related = ["owner"]
+    inlines = [FindingInline]
+    actions = ["release_held"]
     search_fields = ["id", "sha256", "owner__username"]
     exclude = ["sealed_name", "idempotency"]
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("uploads.release_upload")
+
+    @admin.action(description="Release what is held", permissions=["release"])
+    def release_held(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
+        by = authenticated_user(request)
+        released = sum(release(upload, by=by) for upload in queryset.filter(held=True))
+        messages.success(request, f"{released} released. Their owners may run them again.")
+
+
+@admin.register(IntakePolicy)
+class IntakePolicyAdmin(admin.ModelAdmin):
+    """What is accepted, from whom, and what is done with what is found."""
+
+    list_display = ["__str__", "user", "group", "rank", "required_checks", "not_checked"]
+    list_select_related = ["user", "group"]
+    autocomplete_fields = ["user", "group"]
 
 
 @admin.register(Quota)

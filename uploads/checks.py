@@ -1,14 +1,18 @@
 """System checks of the room `uploads`: what would lose or leak files stops the start."""
 
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import DatabaseError
 
 from uploads.keys import key_ring
+from uploads.models import IntakePolicy
+from uploads.validation import mistakes_in
 
 
 @checks.register
@@ -50,3 +54,77 @@ def check_blobs_are_not_served(**_: Any) -> list[checks.CheckMessage]:
                 )
             ]
     return []
+
+
+@checks.register
+def check_policy(**_: Any) -> list[checks.CheckMessage]:
+    """Refuse to start on rules that could not be obeyed."""
+    given = settings.UPLOADS
+    mistakes = mistakes_in(
+        types=[*given["ALLOWED_TYPES"], *given["DENIED_TYPES"]],
+        checks=given["REQUIRED_CHECKS"],
+        actions=given["ACTIONS"],
+    )
+    if given["NOT_CHECKED"] not in ("hold", "release"):
+        mistakes["not_checked"] = [f"{given['NOT_CHECKED']} is neither hold nor release."]
+    found: list[checks.CheckMessage] = [
+        checks.Error(
+            f"UPLOADS, {field}: {sentence}",
+            hint="See docs/policies.md and the settings in docs/operations.md.",
+            id="uploads.E004",
+        )
+        for field, sentences in mistakes.items()
+        for sentence in sentences
+    ]
+    return found
+
+
+@checks.register
+def check_scanners(**_: Any) -> list[checks.CheckMessage]:
+    """Refuse to require of every file what nothing here can do."""
+    given = settings.UPLOADS
+    missing = [
+        name
+        for name, setting in (("antivirus", "CLAMD"), ("yara", "YARA_RULES"))
+        if name in given["REQUIRED_CHECKS"] and not given[setting]
+    ]
+    return [
+        checks.Error(
+            f"The check {name} is required of every file, but it is not set up.",
+            hint="Set STRONGROOM_CLAMD or STRONGROOM_YARA_RULES, or do not require it.",
+            id="uploads.E005",
+        )
+        for name in missing
+    ]
+
+
+@checks.register(checks.Tags.database)
+def check_policies(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Say which intake policies could not be obeyed; the admin would not have saved them."""
+    found: list[checks.CheckMessage] = []
+    try:
+        rows = list(IntakePolicy.objects.all()) if databases else []
+    except DatabaseError:  # not migrated yet
+        return []
+    for row in rows:
+        try:
+            row.clean()
+        except ValidationError as error:
+            found.append(
+                checks.Error(
+                    f"{row}: {' '.join(error.messages)}",
+                    hint="Correct it in the admin.",
+                    id="uploads.E006",
+                )
+            )
+    return found
+
+
+def refuse_unfit_policies() -> None:
+    """Stop a start on intake policies that could not be obeyed.
+
+    Raises:
+        ImproperlyConfigured
+    """
+    if found := check_policies(databases=["default"]):
+        raise ImproperlyConfigured(" ".join(str(message.msg) for message in found))

@@ -293,7 +293,10 @@ METRICS: list[str] = ["uploads.metrics.collect", "processing.metrics.collect"]
 METRICS_TOKEN: str = env.str("STRONGROOM_METRICS_TOKEN", default="")
 # What the blobs of a room above must hold, for `manage.py verify`.
 BLOB_DIGESTS: list[str] = ["processing.digests.digests_of"]
-ON_START: list[str] = ["processing.definitions.sync_builtin"]
+ON_START: list[str] = [
+    "uploads.checks.refuse_unfit_policies",
+    "processing.definitions.sync_builtin",
+]
 
 EDGE: dict[str, Any] = {
     # Threads that run Django; a request that waits longer for one than QUEUE_S gets a 503.

@@ -16,10 +16,8 @@ JUDGEMENT: dict[str, Any] = {
         "STRONGROOM_DENIED_TYPES",
         default=[
             "application/vnd.microsoft.portable-executable",
-            "application/x-dosexec",
-            "application/x-executable",
+            "application/x-elf",
             "application/x-mach-binary",
-            "application/x-sharedlib",
         ],
     ),
     # Checks that a file must pass before it leaves or is worked on, where its type needs them.

@@ -12,16 +12,20 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 FOLDER = Path(os.environ.get("STRONGROOM_CORPUS", ROOT.parent / "shared" / "corpus"))
+ARCHIVE = FOLDER / "corpus.tar.gz"
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Unpack the corpus into a temporary folder and return it."""
-    archive = FOLDER / "corpus.tar.gz"
-    if not archive.is_file():
+    if not ARCHIVE.is_file():
         pytest.skip("There is no corpus; STRONGROOM_CORPUS names the folder of corpus.tar.gz.")
-    folder = tmp_path_factory.mktemp("corpus")
-    with tarfile.open(archive) as packed:
+    return unpack(tmp_path_factory.mktemp("corpus"))
+
+
+def unpack(folder: Path) -> Path:
+    """Unpack the corpus into `folder` and return it."""
+    with tarfile.open(ARCHIVE) as packed:
         packed.extractall(folder, filter="data")
     return folder
 

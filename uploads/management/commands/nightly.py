@@ -18,8 +18,9 @@ LONGEST_NAP_S = 600.0  # the clock may be set, and the machine may sleep
 
 class Command(BaseCommand):
     help = (
-        "Every night at STRONGROOM_NIGHTLY_AT (UTC): remove what deletions and crashes left, then "
-        "verify a sample of what is stored. With --now: do it once."
+        "Every night at STRONGROOM_NIGHTLY_AT (UTC): delete what is older than its retention, "
+        "remove what deletions and crashes left, then verify a sample of what "
+        "is stored. With --now: do it once."
     )
     requires_system_checks: list[str] = []  # `up` makes them, and starts this one often
 
@@ -47,6 +48,7 @@ def next_night(now: datetime, *, at: str) -> datetime:
 def tidy() -> None:
     """Run both commands; what one finds or fails at does not keep the other from running."""
     for command, arguments in (
+        ("expire", []),
         ("gc", []),
         ("verify", [f"--sample={settings.UPLOADS['NIGHTLY_SAMPLE']}"]),
     ):
