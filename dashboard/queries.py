@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from allauth.mfa.utils import is_mfa_enabled
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.shortcuts import get_object_or_404
 
 from config.accounts.models import User
@@ -19,6 +19,7 @@ from processing.definitions import visible_to
 from processing.models import Pipeline, Run, RunState, StepRecord, StepState
 from processing.pipelines import parse
 from processing.traces import trace_of
+from uploads import search
 from uploads.models import Upload, UploadState
 from uploads.names import names_of
 from uploads.policy import policy_for
@@ -27,6 +28,7 @@ from uploads.validation import Policy
 
 PAGE_SIZE = 50
 MAX_RUNS = 20
+MAX_QUESTION_CHARS = 500
 
 # What the inbox can be narrowed to.
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -52,6 +54,7 @@ class Inbox:
     """The uploads of one user, newest first, and how much of their quota they fill."""
 
     group: str
+    question: str
     counts: Mapping[str, int]
     rows: Sequence[FileRow]
     is_first: bool
@@ -65,13 +68,18 @@ class Inbox:
         return self.counts["all"] == 0
 
 
-def inbox(user: User, *, group: str = "all", before: UUID | None = None) -> Inbox:
-    """Return a page of uploads in a group, older than `before` if that is given."""
+def inbox(
+    user: User, *, group: str = "all", before: UUID | None = None, question: str = ""
+) -> Inbox:
+    """Return a page of uploads in a group: older than `before`, with the words of `question`."""
     group = group if group in GROUPS else "all"
     rules = policy_for(user)
     owned = Upload.objects.owned_by(user)
     by_state = dict(owned.order_by().values_list("state").annotate(Count("id")))
-    chosen = owned if group == "all" else owned.filter(state__in=GROUPS[group])
+    chosen: QuerySet[Upload] = owned if group == "all" else owned.filter(state__in=GROUPS[group])
+    question = question.strip()[:MAX_QUESTION_CHARS]
+    if question:
+        chosen = search.having(chosen, owner_id=user.pk, question=question)
     if before is not None:
         chosen = chosen.filter(pk__lt=before)
     found = list(chosen.order_by("-id")[: PAGE_SIZE + 1])
@@ -84,6 +92,7 @@ def inbox(user: User, *, group: str = "all", before: UUID | None = None) -> Inbo
     problems = dict(failed.values_list("pk", "error_detail"))
     return Inbox(
         group=group,
+        question=question,
         counts={
             name: sum(by_state.get(state, 0) for state in states) for name, states in GROUPS.items()
         },

@@ -45,6 +45,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         authenticated_user(request),
         group=request.GET.get("show", "all"),
         before=_uuid(request.GET.get("before", "")),
+        question=request.GET.get("search", ""),
     )
     return _render(request, "inbox", data, live="all")
 

@@ -30,10 +30,11 @@ AT_ONCE = 8  # artifacts that are made durable at the same time
 
 @dataclass(frozen=True)
 class Note:
-    """A record as it is by now, and the artifacts that its step has made."""
+    """A record as it is by now, the artifacts that its step has made, and words it has found."""
 
     record: StepRecord
     drafts: Sequence[Draft] = ()
+    terms: Sequence[str] | None = None
 
 
 @dataclass

@@ -24,11 +24,15 @@ from processing.pipelines import InvalidPipeline
 from processing.queue import Claim, ClaimLost
 from processing.sandbox import StepOutcome
 from processing.steps.contract import Output, StepFailed
+from processing.steps.search_terms import MAX_TERMS
+from uploads import search
 from uploads.encryption import seal, unseal
 from uploads.keys import upload_key
 from uploads.models import Blob
 
 Outputs = dict[str, Output]  # by step name
+
+SEARCH_TERMS = "search_terms"  # the step whose findings make uploads findable
 
 
 @dataclass
@@ -97,7 +101,8 @@ def recorded(work: Work, *, position: int, step: str, kind: str) -> Iterator[Rec
     finally:
         _complete(work, record, recording, began)
         try:
-            work.journal.note(work.claim, Note(record, recording.drafts.items))
+            note = Note(record, recording.drafts.items, _terms(record, recording))
+            work.journal.note(work.claim, note)
         except ClaimLost:
             recording.drafts.discard()
             raise
@@ -205,6 +210,9 @@ def write(notes: Sequence[Note]) -> None:
         blob.is_content = False
     Blob.objects.bulk_create(blob for _, _, blob in made)
     Artifact.objects.bulk_create(_artifact(*each) for each in made)
+    for note in notes:
+        if note.terms is not None:
+            search.index(note.record.run.upload, note.terms)
 
 
 def _artifact(record: StepRecord, draft: Draft, blob: Blob) -> Artifact:
@@ -225,7 +233,24 @@ def _complete(work: Work, record: StepRecord, recording: Recording, began: float
         record.cpu_ms, record.max_rss_bytes = outcome.cpu_ms, outcome.max_rss_bytes
         record.bytes_in, record.bytes_out = outcome.bytes_in, outcome.bytes_out
         if record.state == StepState.SUCCEEDED:
-            record.sealed_output = _seal(outcome.output, record, work.key)
+            record.sealed_output = _seal(_kept(outcome.output, record), record, work.key)
+
+
+def _kept(output: Output, record: StepRecord) -> Output:
+    """Return what the record keeps of an output: not the words, which go into the index."""
+    if record.kind != SEARCH_TERMS:
+        return output
+    return {key: value for key, value in output.items() if key != "terms"}
+
+
+def _terms(record: StepRecord, recording: Recording) -> list[str] | None:
+    """Return the words that a step found for the index; its child is not trusted."""
+    outcome = recording.outcome
+    if record.kind != SEARCH_TERMS or record.state != StepState.SUCCEEDED or outcome is None:
+        return None
+    found = outcome.output.get("terms")
+    terms = found if isinstance(found, list) else []
+    return [term for term in terms[:MAX_TERMS] if isinstance(term, str)]
 
 
 def _ms(start: datetime, end: datetime) -> float:

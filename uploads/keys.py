@@ -60,7 +60,7 @@ def add_upload_key(upload_id: UUID, owner_id: UUID, key: bytes) -> None:
     """Keep the key of a new upload, wrapped. Call it in the transaction that makes the upload."""
     wrapped = wrap_key(
         key,
-        under=_owner_key(owner_id),
+        under=owner_key(owner_id),
         context=upload_context(owner_id=owner_id, upload_id=upload_id),
     )
     UploadKey.objects.create(upload_id=upload_id, owner_id=owner_id, wrapped=wrapped)
@@ -101,7 +101,7 @@ def destroy_upload_key(upload_id: UUID) -> None:
     UploadKey.objects.filter(pk=upload_id).delete()
 
 
-def _owner_key(owner_id: UUID) -> bytes:
+def owner_key(owner_id: UUID) -> bytes:
     """Return the owner's key, made now if this is their first upload."""
     row = OwnerKey.objects.filter(pk=owner_id).first()
     if row is None:

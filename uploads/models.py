@@ -207,6 +207,18 @@ class Blob(models.Model):
         ]
 
 
+class SearchToken(models.Model):
+    """That an upload has a word, which `token` stands for without telling it."""
+
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="search_tokens")
+    token = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["token", "upload"], name="upload_has_a_word_once"),
+        ]
+
+
 class UploadSession(models.Model):
     """One file that is still arriving, or has arrived a short while ago.
 

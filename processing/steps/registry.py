@@ -17,6 +17,7 @@ from processing.steps import (
     media_type,
     pdf_text,
     personal_data,
+    search_terms,
     table_profile,
     thumbnail,
     to_parquet,
@@ -35,6 +36,7 @@ BUILT_IN: tuple[Step, ...] = (
     archive.step,
     document_text.step,
     personal_data.step,
+    search_terms.step,
     table_profile.step,
     to_parquet.step,
 )

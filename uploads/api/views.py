@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from config.accounts.authentication import authenticated_user
 from config.edge import receive_body, send_content
+from uploads import search
 from uploads.api.content import ACCEPT_RISK, accepts_risk, content_headers, plain_request
 from uploads.api.receivers import MultipartReceiver, RawReceiver, Said
 from uploads.api.serializers import UploadBodySerializer, UploadSerializer
@@ -42,6 +43,9 @@ class UploadFilter(filters.FilterSet):
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
     finding = filters.CharFilter(field_name="findings__code", distinct=True)
     tag = filters.CharFilter(method="tagged")
+    search = filters.CharFilter(
+        method="found_by", max_length=500, help_text="Words that the content has, all of them."
+    )
     parent = filters.UUIDFilter(field_name="parent_id")
     family = filters.UUIDFilter(field_name="root_id")
 
@@ -52,6 +56,11 @@ class UploadFilter(filters.FilterSet):
     def tagged(self, found: QuerySet[Upload], _: str, tag: str) -> QuerySet[Upload]:
         """Keep what has a tag."""
         return found.filter(tags__contains=f" {tag} ")
+
+    def found_by(self, found: QuerySet[Upload], _: str, question: str) -> QuerySet[Upload]:
+        """Keep what has all words of a question."""
+        owner = authenticated_user(self.request)
+        return search.having(found, owner_id=owner.pk, question=question)
 
 
 class Streamed(BaseParser):

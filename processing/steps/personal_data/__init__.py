@@ -47,7 +47,7 @@ def run(context: StepContext) -> Output:
     kinds = frozenset(settings.get("kinds", KINDS))
     scan = Scan(kinds, settings.get("max_named", 50))
     try:
-        for _ in scan.pieces(_text_of(context)):
+        for _ in scan.pieces(text_of(context)):
             pass
         copied = None
         if scan.counts and settings.get("redact", True):
@@ -124,7 +124,7 @@ def _redacted_copy(context: StepContext, kinds: frozenset[str]) -> bool:
     context.content.seek(0)
     sink = TextSink(context, name="redacted.txt")
     try:
-        for piece in Scan(kinds, 0).pieces(_text_of(context)):
+        for piece in Scan(kinds, 0).pieces(text_of(context)):
             sink.add(piece)
     except Full:
         pass
@@ -132,7 +132,12 @@ def _redacted_copy(context: StepContext, kinds: frozenset[str]) -> bool:
     return not sink.is_cut
 
 
-def _text_of(context: StepContext) -> Iterator[str]:
+def text_of(context: StepContext) -> Iterator[str]:
+    """Return the text of a text, a PDF or a document, piece by piece.
+
+    Raises:
+        StepFailed, DocumentDamaged, DocumentEncrypted, Damaged: with the pieces, or before.
+    """
     if pdf_text.step.reads(context.media_type):
         return pdf_text.text_of(context)
     if document_text.step.reads(context.media_type):

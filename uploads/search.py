@@ -1,0 +1,51 @@
+"""Which uploads of a user have a word: a table of blind tokens instead of words.
+
+A token is an HMAC of a word under a key derived from its owner's key. Without the master keys it
+says nothing, and the same word of two owners has two tokens. What it does show is in the threat
+model.
+"""
+
+import hmac
+from collections.abc import Iterable
+from itertools import islice
+from uuid import UUID
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from django.db.models import QuerySet
+
+from uploads.keys import owner_key
+from uploads.models import OwnerKey, SearchToken, Upload
+from uploads.words import MAX_CHARS, words_of
+
+MAX_ASKED = 16  # words of a question; others are left out
+_LABEL = b"strongroom search tokens v1"
+
+
+def index(upload: Upload, words: Iterable[str]) -> None:
+    """Let `upload` be found by `words`, and by no others. Call it in a transaction."""
+    tokens = _tokens(upload.owner_id, words)
+    SearchToken.objects.filter(upload=upload).delete()
+    SearchToken.objects.bulk_create(
+        (SearchToken(upload=upload, token=token) for token in sorted(tokens)), batch_size=1000
+    )
+
+
+def having(uploads: QuerySet[Upload], *, owner_id: UUID, question: str) -> QuerySet[Upload]:
+    """Keep the uploads that have every word of `question`; none if it has no word."""
+    words = list(dict.fromkeys(islice(words_of(question), MAX_ASKED)))
+    if not words or not OwnerKey.objects.filter(pk=owner_id).exists():
+        return uploads.none()
+    for token in _tokens(owner_id, words):
+        uploads = uploads.filter(pk__in=SearchToken.objects.filter(token=token).values("upload_id"))
+    return uploads
+
+
+def _tokens(owner_id: UUID, words: Iterable[str]) -> set[int]:
+    key = HKDFExpand(SHA256(), 32, _LABEL).derive(owner_key(owner_id))
+    return {_token(key, word) for word in words}
+
+
+def _token(key: bytes, word: str) -> int:
+    text = word[:MAX_CHARS].encode("utf-8", "replace")
+    return int.from_bytes(hmac.digest(key, text, "sha256")[:8], "big", signed=True)
