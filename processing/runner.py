@@ -34,7 +34,9 @@ from uploads.validation import Policy
 logger = logging.getLogger(__name__)
 
 # Ends that say nothing about the file: the same run may succeed a moment later.
-PASSING = frozenset({"storage_failed", "storage_full", "key_unavailable", "worker_failed"})
+PASSING = frozenset(
+    {"storage_failed", "storage_full", "key_unavailable", "worker_failed", "sandbox_lost"}
+)
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=10)
 
@@ -153,6 +155,11 @@ class Bundle:
         self._blobs = {blob.upload_id: blob for blob in blobs}
         self._rules: dict[UUID, Policy] = {}
         self._keys: dict[UUID, bytes] = {}
+        if any(claim.attempt > 1 for claim in claims):
+            # One of them may have taken its worker with it: each goes alone, or the others would
+            # lose their attempts with it.
+            self._give_back(self._waiting[:-1])
+            self.journal.flush()
         with suppress(AppError):  # which of the runs it concerns, shows when each asks for its key
             self._keys = upload_keys(uploads)
 
@@ -161,7 +168,7 @@ class Bundle:
         while self._waiting:
             self.journal.flush_if_due()
             if queue.stopping():
-                self._give_back()
+                self._give_back(self._waiting)
                 return
             self._at, self._since = self._waiting.pop(), time.monotonic()
             yield self._at
@@ -209,15 +216,15 @@ class Bundle:
             ClaimLost: the run is somebody else's, or was cancelled.
         """
         if self._waiting and time.monotonic() - self._since > VISIBLE_WITHIN_S:
-            self._give_back()
+            self._give_back(self._waiting)
         self.journal.flush_if_due()
         if self._at and queue.is_lost(self._at):
             raise ClaimLost
 
-    def _give_back(self) -> None:
-        for claim in self._waiting:
+    def _give_back(self, claims: list[Claim]) -> None:
+        for claim in claims:
             self.journal.leave(claim, Ending(RunState.QUEUED, counts=False))
-        self._waiting.clear()
+        self._waiting = [claim for claim in self._waiting if claim not in claims]
 
 
 def prepare() -> None:

@@ -114,7 +114,7 @@ def _stop(
     died = isinstance(error, Gone) and child.has_ended(wait_s=DYING_S)
     ending = child.end()
     if ending is None:
-        return StepStopped("step_crashed", "The step's process was lost with the sandbox.")
+        return StepStopped("sandbox_lost", "The step's process was lost with the sandbox.")
     code, detail = _fate(ending.status) if died else _verdict(error, limits)
     usage = _usage(exchange, ending.cpu_s - cpu_before_s, ending.max_rss_bytes)
     return StepStopped(code, detail, usage)

@@ -90,7 +90,7 @@ def test_a_step_whose_zygote_is_killed_fails_and_the_next_works(sandbox: Sandbox
         with pytest.raises(StepStopped) as caught:
             run(session, "sleep")
         killing.join()
-        assert caught.value.code == "step_crashed"
+        assert caught.value.code == "sandbox_lost"
         assert run(session, "noop").output == {}
 
 
