@@ -155,6 +155,15 @@ def choose(subject: Subject, *, name: str | None, number: int | None = None) -> 
     return active if number is None else version_of(active.pipeline, number)
 
 
+def named(name: str, number: int, *, owner: User) -> PipelineVersion:
+    """Return the version that `owner` names.
+
+    Raises:
+        UnknownPipeline, UnknownVersion
+    """
+    return version_of(_active(name, owner.get_username()).pipeline, number)
+
+
 def version_of(pipeline: Pipeline, number: int) -> PipelineVersion:
     """Return one version of a pipeline, active or not.
 

@@ -29,6 +29,24 @@ class UnknownStep(AppError):
     pointer = "/from_step"
 
 
+class NothingToReplay(AppError):
+    code = "nothing_to_replay"
+    status = 400
+    detail = "No file of yours is chosen by this."
+
+
+class TooMuchToReplay(AppError):
+    code = "too_much_to_replay"
+    status = 400
+    detail = "More files are chosen than one replay takes; choose fewer."
+
+
+class ReplayGoesOn(AppError):
+    code = "replay_goes_on"
+    status = 409
+    detail = "The replay has runs that have not ended."
+
+
 class NoPipeline(AppError):
     code = "no_pipeline"
     status = 422

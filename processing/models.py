@@ -239,6 +239,14 @@ class Replay(models.Model):
         return str(self.pk)
 
 
+class Outcome(models.TextChoices):
+    """What a replay made of one file."""
+
+    PENDING = "pending", "Not compared yet"
+    SAME = "same", "Same"
+    CHANGED = "changed", "Different"
+
+
 class ReplayItem(models.Model):
     """One upload of a replay: its new run, and the run it showed before."""
 
@@ -247,6 +255,8 @@ class ReplayItem(models.Model):
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="+")
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="replay_item")
     before = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, related_name="+")
+    outcome = models.CharField(max_length=7, choices=Outcome, default=Outcome.PENDING)
+    changes = models.JSONField(default=list, help_text="What differs: names, never content.")
 
     class Meta:
         constraints = [

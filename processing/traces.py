@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -27,7 +28,7 @@ from processing.steps.contract import Output, StepFailed
 from processing.steps.search_terms import MAX_TERMS
 from uploads import search
 from uploads.encryption import seal, unseal
-from uploads.keys import upload_key
+from uploads.keys import upload_key, upload_keys
 from uploads.models import Blob
 
 Outputs = dict[str, Output]  # by step name
@@ -303,6 +304,29 @@ def trace_of(run: Run) -> list[StepView]:
     return [
         StepView(record, _unseal(record, key), list(record.artifacts.all())) for record in records
     ]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a step of a run made: its output, and its artifacts."""
+
+    output: Output
+    artifacts: Sequence[Artifact]
+
+
+def effects_of(runs: Collection[Run]) -> dict[UUID, dict[str, Effect]]:
+    """Return what the steps of many runs made, by run and step; a fixed number of queries."""
+    uploads = {run.pk: run.upload_id for run in runs}
+    keys = upload_keys(set(uploads.values()))
+    records = StepRecord.objects.filter(
+        run_id__in=uploads, state=StepState.SUCCEEDED, position__gte=0
+    ).prefetch_related("artifacts")
+    effects: dict[UUID, dict[str, Effect]] = {run_id: {} for run_id in uploads}
+    for record in records.order_by("position"):
+        key = keys[uploads[record.run_id]]
+        artifacts = list(record.artifacts.all())
+        effects[record.run_id][record.step] = Effect(_unseal(record, key) or {}, artifacts)
+    return effects
 
 
 def _succeeded(run: Run) -> QuerySet[StepRecord]:

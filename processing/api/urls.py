@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from processing.api import views
+from processing.api import replays, views
 
 urlpatterns = [
     path("uploads/<uuid:pk>/runs/", views.UploadRunsView.as_view(), name="api-upload-runs"),
@@ -18,5 +18,18 @@ urlpatterns = [
     ),
     path("pipelines/", views.PipelinesView.as_view(), name="api-pipelines"),
     path("pipelines/<slug:name>/", views.PipelineView.as_view(), name="api-pipeline"),
+    path("replays/", replays.ReplaysView.as_view(), name="api-replays"),
+    path("replays/<uuid:pk>/", replays.ReplayView.as_view(), name="api-replay"),
+    path("replays/<uuid:pk>/files/", replays.ReplayFilesView.as_view(), name="api-replay-files"),
+    path(
+        "replays/<uuid:pk>/files/<uuid:upload>/",
+        replays.ReplayFileView.as_view(),
+        name="api-replay-file",
+    ),
+    path("replays/<uuid:pk>/adopt/", replays.ReplayAdoptView.as_view(), name="api-replay-adopt"),
+    path("replays/<uuid:pk>/cancel/", replays.ReplayCancelView.as_view(), name="api-replay-cancel"),
+    path(
+        "replays/<uuid:pk>/promote/", replays.ReplayPromoteView.as_view(), name="api-replay-promote"
+    ),
     path("stats/", views.StatsView.as_view(), name="api-stats"),
 ]

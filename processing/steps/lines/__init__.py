@@ -35,4 +35,5 @@ step = Step(
     limits=Limits(wall_s=1800, cpu_s=1200, output_bytes=2 * MIB),
     settings_schema=SCHEMA,
     check_settings=check,
+    varies=frozenset({"ms"}),
 )
