@@ -1,6 +1,7 @@
 """Why a run cannot be made, changed or finished. Pure."""
 
 from config.errors import AppError
+from uploads.errors import Refusal
 
 
 class RunHasEnded(AppError):
@@ -51,3 +52,11 @@ class NoPipeline(AppError):
     code = "no_pipeline"
     status = 422
     detail = "There is no pipeline for files of this type."
+
+
+class QueueFull(Refusal):
+    code = "queue_full"
+    status = 503
+    detail = "Too many files wait for their turn at the moment. Try again later."
+    pointer = None
+    retry_after_s = 30

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from config.accounts.models import User
 from config.errors import AppError
-from processing import checking, queue, traces
+from processing import caps, checking, queue, traces
+from processing.caps import NoTurn
 from processing.definitions import definition_of, subject_of
 from processing.journal import VISIBLE_WITHIN_S, Journal
 from processing.models import Run, RunState
@@ -70,6 +71,8 @@ def _execute(bundle: "Bundle", claim: Claim) -> Ending:
         return Ending(RunState.QUEUED, counts=False)
     except ClaimLost:
         raise
+    except NoTurn:
+        return Ending(RunState.QUEUED, due_at=timezone.now() + caps.PAUSE * _jitter(), counts=False)
     except (StepFailed, AppError) as error:
         return _after(claim, error)
     except Exception as error:
@@ -135,9 +138,12 @@ def _after(claim: Claim, error: Exception) -> Ending:
     again = code in PASSING or isinstance(error, TryAgain)
     if again and claim.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
         pause = min(FIRST_PAUSE * 2 ** (claim.attempt - 1), LONGEST_PAUSE)
-        due_at = timezone.now() + pause * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-        return Ending(RunState.QUEUED, due_at=due_at)
+        return Ending(RunState.QUEUED, due_at=timezone.now() + pause * _jitter())
     return Ending(RunState.FAILED, error_code=code, error_detail=detail)
+
+
+def _jitter() -> float:
+    return random.uniform(0.5, 1.5)  # noqa: S311 - not for secrets
 
 
 class Bundle:

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from config.errors import AppError
+from processing import caps
 from processing.artifacts import Draft, Drafts
 from processing.definitions import definition_of
 from processing.journal import Journal, Note
@@ -76,6 +77,7 @@ def recorded(work: Work, *, position: int, step: str, kind: str) -> Iterator[Rec
 
     Raises:
         ClaimLost: another worker has the run, as far as is known by now.
+        NoTurn: too many are at this step.
     """
     record = StepRecord(
         run=work.run,
@@ -87,7 +89,7 @@ def recorded(work: Work, *, position: int, step: str, kind: str) -> Iterator[Rec
         started_at=timezone.now(),
     )
     record.queue_ms = _ms(work.ready_at, record.started_at)
-    work.journal.note(work.claim, Note(record))
+    caps.admit(work.journal, work.claim, Note(record))
     recording = Recording(Drafts(work.run.upload, work.key))
     began = time.monotonic()
     try:

@@ -39,10 +39,12 @@ def delete_upload(upload: Upload) -> None:
     then, are removed after the commit, and by the next sweep where that fails.
     """
     with transaction.atomic():
+        # Rows are locked from the top of the house to its bottom: a worker that ends a run holds
+        # the run when it comes to the upload.
+        signals.upload_deleted.send(Upload, upload=upload)
         current = Upload.objects.select_for_update().filter(pk=upload.pk).first()
         if current is None:
             return
-        signals.upload_deleted.send(Upload, upload=current)
         destroy_upload_key(current.pk)
         blob_ids = list(current.blobs.values_list("pk", flat=True))
         Blob.objects.filter(pk__in=blob_ids).update(upload=None)

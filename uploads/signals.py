@@ -12,5 +12,5 @@ upload_announced = Signal()
 # The row exists: upload, pipeline (a name or None).
 upload_stored = Signal()
 
-# The row is about to go: upload.
+# The row is about to go: upload. Whoever has rows over it locks them now, before it is locked.
 upload_deleted = Signal()

@@ -333,6 +333,10 @@ PROCESSING: dict[str, Any] = {
     # How long a claim holds without being renewed. A killed worker costs at most this.
     "LEASE_S": 20,
     "MAX_ATTEMPTS": 3,
+    # How many runs of a step may be at it at once, over all workers: "ocr=1,antivirus=2".
+    "STEP_CAPS": env.dict("STRONGROOM_STEP_CAPS", cast={"value": int}, default={}),
+    # When so many runs wait, doors ask for patience (503).
+    "MAX_QUEUED": env.int("STRONGROOM_MAX_QUEUED", default=100_000),
     # Steps run in a locked-down child process. Where the kernel cannot lock one down, they
     # refuse to run, unless this says otherwise.
     "ALLOW_UNSANDBOXED": env.bool("STRONGROOM_ALLOW_UNSANDBOXED", default=False),

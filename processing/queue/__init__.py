@@ -23,6 +23,7 @@ from processing.queue.ledger import (
     requeue_abandoned,
     settle,
 )
+from processing.queue.pressure import is_full
 from processing.queue.stop import stopping
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "finish",
     "health",
     "held",
+    "is_full",
     "is_lost",
     "release",
     "renew",
