@@ -150,17 +150,26 @@ def compare(replay: Replay) -> int:
     runs = [run for item in items for run in (item.run, item.before) if run is not None]
     effects = traces.effects_of(runs) if runs else {}
     for item in items:
-        found = _between(item, effects)
+        found = _between(item.before, item.run, effects)
         item.changes = names_of(found)
         item.outcome = Outcome.CHANGED if found else Outcome.SAME
     ReplayItem.objects.bulk_update(items, ["changes", "outcome"])
     return len(items)
 
 
-def differences_of(item: ReplayItem) -> list[Difference]:
-    """Return what differs for one file, with values."""
-    runs = [run for run in (item.run, item.before) if run is not None]
-    return _between(item, traces.effects_of(runs))
+def run_before(run: Run) -> Run | None:
+    """Return what a run is compared with: what its file showed before, or else the run before."""
+    runs = Run.objects.filter(upload_id=run.upload_id).select_related("version__pipeline")
+    item = ReplayItem.objects.select_related("before__version__pipeline").filter(run=run).first()
+    if item is not None:
+        return item.before
+    return runs.filter(pk__lt=run.pk).order_by("-id").first()
+
+
+def between(before: Run | None, after: Run) -> list[Difference]:
+    """Return what two runs over one file made differently, with values."""
+    runs = [run for run in (before, after) if run is not None]
+    return _between(before, after, traces.effects_of(runs))
 
 
 @transaction.atomic
@@ -199,8 +208,9 @@ def cancel_replay(replay: Replay) -> int:
     return cancelled
 
 
-def _between(item: ReplayItem, effects: dict[UUID, dict[str, Effect]]) -> list[Difference]:
-    before, after = item.before, item.run
+def _between(
+    before: Run | None, after: Run, effects: dict[UUID, dict[str, Effect]]
+) -> list[Difference]:
     found = []
     if before is None or before.state != after.state or before.error_code != after.error_code:
         was = _state_of(before) if before is not None else None

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_field
-from rest_framework import generics, permissions, serializers, status
+from rest_framework import generics, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,7 +18,7 @@ from config.accounts.authentication import authenticated_user
 from config.api import CursorPagination
 from processing import definitions, replays
 from processing.api.serializers import RunSerializer
-from processing.models import Replay, ReplayItem
+from processing.models import Replay, ReplayItem, Run
 from processing.replays import Selection
 
 
@@ -102,24 +102,11 @@ class DifferenceSerializer(serializers.Serializer[Any]):
     after = serializers.CharField(allow_null=True)
 
 
-class ReplayFileSerializer(ReplayItemSerializer):
-    """One file of a replay, with the values that differ."""
+class RunDifferencesSerializer(serializers.Serializer[Any]):
+    """What a run made otherwise than an earlier one over the same file, `before`."""
 
-    differences = serializers.SerializerMethodField()
-
-    class Meta(ReplayItemSerializer.Meta):
-        fields = [*ReplayItemSerializer.Meta.fields, "differences"]
-
-    @extend_schema_field(DifferenceSerializer(many=True))
-    def get_differences(self, item: ReplayItem) -> Any:
-        return DifferenceSerializer(replays.differences_of(item), many=True).data
-
-
-class MayChangePipelines(permissions.BasePermission):
-    """Which version new files take is for those who may change pipelines."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002
-        return authenticated_user(request).has_perm("processing.change_pipeline")
+    before = RunSerializer(allow_null=True)
+    differences = DifferenceSerializer(many=True)
 
 
 def replays_of(request: Request) -> QuerySet[Replay]:
@@ -188,15 +175,17 @@ class ReplayFilesView(generics.ListAPIView[ReplayItem]):
         return items_of(replay)
 
 
-class ReplayFileView(APIView):
-    """One file of a replay."""
+class RunDifferencesView(APIView):
+    """What one run made otherwise."""
 
-    @extend_schema(responses=ReplayFileSerializer)
-    def get(self, request: Request, pk: UUID, upload: UUID) -> Response:
-        """Tell what differs for one file, with values."""
-        replay = get_object_or_404(replays_of(request), pk=pk)
-        item = get_object_or_404(items_of(replay), upload=upload)
-        return Response(ReplayFileSerializer(item).data)
+    @extend_schema(responses=RunDifferencesSerializer)
+    def get(self, request: Request, pk: UUID) -> Response:
+        """Compare a run with the one that its file showed before, or else with the run before."""
+        runs = Run.objects.owned_by(authenticated_user(request))
+        run = get_object_or_404(runs.select_related("version__pipeline"), pk=pk)
+        before = replays.run_before(run)
+        found = {"before": before, "differences": replays.between(before, run)}
+        return Response(RunDifferencesSerializer(found).data)
 
 
 class ReplayAdoptView(APIView):
@@ -219,17 +208,4 @@ class ReplayCancelView(APIView):
         """Cancel its runs that have not ended."""
         replay = get_object_or_404(replays_of(request), pk=pk)
         replays.cancel_replay(replay)
-        return Response(ReplayDetailSerializer(replay).data)
-
-
-class ReplayPromoteView(APIView):
-    """Let new files take the version that was tried."""
-
-    permission_classes = [permissions.IsAuthenticated, MayChangePipelines]
-
-    @extend_schema(request=None, responses=ReplayDetailSerializer)
-    def post(self, request: Request, pk: UUID) -> Response:
-        """Activate the version of this replay."""
-        replay = get_object_or_404(replays_of(request), pk=pk)
-        definitions.activate(replay.version)
         return Response(ReplayDetailSerializer(replay).data)

@@ -10,6 +10,11 @@ urlpatterns = [
     path("runs/<uuid:pk>/", views.RunView.as_view(), name="api-run"),
     path("runs/<uuid:pk>/cancel/", views.RunCancelView.as_view(), name="api-run-cancel"),
     path("runs/<uuid:pk>/retry/", views.RunRetryView.as_view(), name="api-run-retry"),
+    path(
+        "runs/<uuid:pk>/differences/",
+        replays.RunDifferencesView.as_view(),
+        name="api-run-differences",
+    ),
     path("runs/<uuid:pk>/trace/", views.RunTraceView.as_view(), name="api-run-trace"),
     path(
         "artifacts/<uuid:pk>/content/",
@@ -18,18 +23,15 @@ urlpatterns = [
     ),
     path("pipelines/", views.PipelinesView.as_view(), name="api-pipelines"),
     path("pipelines/<slug:name>/", views.PipelineView.as_view(), name="api-pipeline"),
+    path(
+        "pipelines/<slug:name>/activate/",
+        views.PipelineActivateView.as_view(),
+        name="api-pipeline-activate",
+    ),
     path("replays/", replays.ReplaysView.as_view(), name="api-replays"),
     path("replays/<uuid:pk>/", replays.ReplayView.as_view(), name="api-replay"),
     path("replays/<uuid:pk>/files/", replays.ReplayFilesView.as_view(), name="api-replay-files"),
-    path(
-        "replays/<uuid:pk>/files/<uuid:upload>/",
-        replays.ReplayFileView.as_view(),
-        name="api-replay-file",
-    ),
     path("replays/<uuid:pk>/adopt/", replays.ReplayAdoptView.as_view(), name="api-replay-adopt"),
     path("replays/<uuid:pk>/cancel/", replays.ReplayCancelView.as_view(), name="api-replay-cancel"),
-    path(
-        "replays/<uuid:pk>/promote/", replays.ReplayPromoteView.as_view(), name="api-replay-promote"
-    ),
     path("stats/", views.StatsView.as_view(), name="api-stats"),
 ]

@@ -1,5 +1,6 @@
 """Runs, their traces and outputs; what can run; statistics."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
@@ -9,7 +10,7 @@ from django.urls import reverse
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics, status
+from rest_framework import generics, permissions, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,7 +25,7 @@ from processing.api.serializers import (
     StatsSerializer,
     StepRecordSerializer,
 )
-from processing.definitions import visible_to
+from processing.definitions import activate, version_of, visible_to
 from processing.models import Artifact, PipelineVersion, Run
 from processing.runs import cancel_run, retry_run, start_run
 from processing.stats import stats_of
@@ -174,6 +175,35 @@ class PipelineView(generics.RetrieveAPIView[PipelineVersion]):
 
     def get_queryset(self) -> QuerySet[PipelineVersion]:
         return pipelines_of(self.request)
+
+
+class VersionSerializer(serializers.Serializer[Any]):
+    """The number of a version."""
+
+    version = serializers.IntegerField(min_value=1)
+
+
+class MayChangePipelines(permissions.BasePermission):
+    """Which version new files take is for those who may change pipelines."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002
+        return authenticated_user(request).has_perm("processing.change_pipeline")
+
+
+class PipelineActivateView(APIView):
+    """Which version new files take."""
+
+    permission_classes = [permissions.IsAuthenticated, MayChangePipelines]
+
+    @extend_schema(request=VersionSerializer, responses=PipelineDetailSerializer)
+    def post(self, request: Request, name: str) -> Response:
+        """Promote a version; needs the permission to change pipelines."""
+        body = VersionSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        active = get_object_or_404(pipelines_of(request), pipeline__name=name)
+        activate(version_of(active.pipeline, body.validated_data["version"]))
+        promoted = get_object_or_404(pipelines_of(request), pipeline__name=name)
+        return Response(PipelineDetailSerializer(promoted).data)
 
 
 class StatsView(APIView):

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
-from processing.models import Artifact, RunState
+from processing.models import Artifact, Replay, RunState
 from tests.dashboard.conftest import BACKEND
 from tests.dashboard.scenes import Scene, checked, hand_in, play
 
@@ -23,7 +24,9 @@ PERSONAL = {
     "account-theme",
     "api-events",
     "api-pipeline",
+    "api-pipeline-activate",
     "api-pipelines",
+    "api-replays",
     "api-runs",
     "api-stats",
     "api-uploads",
@@ -33,8 +36,13 @@ PERSONAL = {
 }
 OWNED = {
     "api-artifact-content": "artifact",
+    "api-replay": "replay",
+    "api-replay-adopt": "replay",
+    "api-replay-cancel": "replay",
+    "api-replay-files": "replay",
     "api-run": "run",
     "api-run-cancel": "run",
+    "api-run-differences": "run",
     "api-run-retry": "run",
     "api-run-trace": "run",
     "api-upload": "upload",
@@ -78,7 +86,9 @@ def ids(owner: Any, pipelines: None) -> dict[str, UUID]:
     run = play(upload, scenes, state=RunState.FAILED)
     made = Artifact.objects.filter(record__run=run).first()
     assert made is not None
-    return {"upload": upload.pk, "run": run.pk, "artifact": made.pk}
+    selection: Any = {"size": 0, "selection": {}, "created_at": timezone.now()}
+    replay = Replay.objects.create(owner=owner, version=run.version, **selection)
+    return {"upload": upload.pk, "run": run.pk, "artifact": made.pk, "replay": replay.pk}
 
 
 def filled(path: str, pk: UUID) -> str:

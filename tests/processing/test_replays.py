@@ -67,7 +67,7 @@ def test_what_is_different_is_told_for_each_file(owner, candidate):
     assert replay.items.get(upload=same).changes == []
     item = replay.items.get(upload=other)
     assert item.changes == ["media_type"]
-    assert [(d.step, d.before, d.after) for d in replays.differences_of(item)] == [
+    assert [(d.step, d.before, d.after) for d in replays.between(item.before, item.run)] == [
         ("media_type", None, "made")
     ]
 
@@ -78,7 +78,7 @@ def test_artifacts_are_compared_by_their_digests(owner, mine):
     shouting = definitions.import_source(FIRST.replace("trim", "upper"), origin=Origin.ADMIN)
     item = replayed(owner, shouting).items.get(upload=upload)
     assert "lines: lines.txt" in item.changes
-    found = {(d.step, d.key): (d.before, d.after) for d in replays.differences_of(item)}
+    found = {(d.step, d.key): (d.before, d.after) for d in replays.between(item.before, item.run)}
     before, after = found["lines", "artifact lines.txt"]
     assert before != after
 
@@ -89,7 +89,7 @@ def test_a_file_that_fails_now_is_different(owner, candidate, monkeypatch):
     broken = SECOND.replace("- checksum", "- {step: checksum, timeout_s: 0.000001}")
     version = definitions.import_source(broken, origin=Origin.ADMIN)
     item = replayed(owner, version).items.get(upload=upload)
-    found = replays.differences_of(item)[0]
+    found = replays.between(item.before, item.run)[0]
     assert (found.before, found.after) == ("succeeded", "failed (step_timed_out)")
 
 
@@ -169,6 +169,21 @@ def test_nothing_too_much_and_what_is_not_for_the_owner_are_refused(
     assert not Replay.objects.exists()
 
 
+def test_any_run_is_compared_with_the_one_before(client_of, owner, mine):
+    upload = hand_in(owner, b"abc\n")
+    work()
+    first = Upload.objects.get(pk=upload.pk).run_id
+    again = start_run(upload=upload, pipeline="any")
+    work()
+    client = client_of(owner)
+    compared = client.get(f"/api/v1/runs/{again.pk}/differences/").json()
+    assert compared["before"]["id"] == str(first)
+    assert {d["step"] for d in compared["differences"]} == {"lines", "media_type"}
+    alone = client.get(f"/api/v1/runs/{first}/differences/").json()
+    assert alone["before"] is None
+    assert {d["after"] for d in alone["differences"]} == {"succeeded", "made"}
+
+
 def test_a_replay_over_http_from_its_start_to_the_new_version(
     client_of, owner, administrator, candidate
 ):
@@ -188,15 +203,17 @@ def test_a_replay_over_http_from_its_start_to_the_new_version(
     listed = client.get(f"{url}files/", {"outcome": "changed"}).json()["results"]
     assert [(f["before"]["version"], f["run"]["version"]) for f in listed] == [(1, 2)]
     assert client.get(f"{url}files/", {"outcome": "same"}).json()["results"] == []
-    file = client.get(f"{url}files/{listed[0]['upload']}/").json()
-    assert file["differences"] == [
+    compared = client.get(f"/api/v1/runs/{listed[0]['run']['id']}/differences/").json()
+    assert compared["before"]["id"] == listed[0]["before"]["id"]
+    assert compared["differences"] == [
         {"step": "media_type", "key": "step", "before": None, "after": "made"}
     ]
     assert client.post(f"{url}adopt/").json()["adopted_at"]
-    assert client.post(f"{url}promote/").status_code == 403
+    activate = ("/api/v1/pipelines/mine/activate/", {"version": 2})
+    assert client.post(*activate, format="json").status_code == 403
     assert len(client.get(API).json()["results"]) == 1
     owner.user_permissions.add(permission("change_pipeline"))
-    assert client.post(f"{url}promote/").status_code == 200
+    assert client.post(*activate, format="json").json()["version"] == 2
     assert definitions.active_versions().get(pipeline__name="mine").number == 2
 
 
@@ -229,15 +246,14 @@ def test_a_replay_is_refused_over_http(client_of, owner, candidate, body, code):
     [
         ("get", ""),
         ("get", "files/"),
-        ("get", "files/{upload}/"),
         ("post", "adopt/"),
         ("post", "cancel/"),
     ],
 )
 def test_a_strangers_replay_does_not_exist(client_of, owner, stranger, candidate, method, path):
-    upload = hand_in(owner, b"abc\n")
+    hand_in(owner, b"abc\n")
     replay = replays.start_replay(owner=owner, version=candidate, selection=Selection())
-    url = f"{API}{replay.pk}/{path.format(upload=upload.pk)}"
+    url = f"{API}{replay.pk}/{path}"
     answer = getattr(client_of(stranger), method)(url)
     assert answer.status_code == 404
     assert set(Run.objects.values_list("state", flat=True)) == {RunState.QUEUED}
