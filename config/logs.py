@@ -6,14 +6,18 @@ from typing import Any
 import structlog
 
 # The address of an upload session authorises whoever knows it.
-SECRET_ADDRESS = re.compile(r"(/tus/)[^/\s'\"]+")
+# The address of a raw body holds the name of the file; what has an id there, has no name.
+SECRET_ADDRESS = re.compile(
+    r"(/tus/|/api/v1/uploads/(?![0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:[/?\s'\"]|$)))"
+    r"[^/\s'\"]+"
+)
 
 
 def hide_addresses(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Cut out what would let a reader of the logs act for somebody."""
+    """Cut out what would let a reader of the logs act for somebody, and names of files."""
     event.pop("request", None)  # Django's own extra: an object whose text repeats the path
     for key, value in event.items():
-        if isinstance(value, str) and "/tus/" in value:
+        if isinstance(value, str) and ("/tus/" in value or "/uploads/" in value):
             event[key] = SECRET_ADDRESS.sub(r"\1...", value)
     return event
 

@@ -7,8 +7,8 @@ not a leak of the others.
 
 import base64
 import json
-import os
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,29 +22,33 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.core.exceptions import ImproperlyConfigured
 
-FILES = ("django.key", "queue.key", "jwt.pem", "master-keys.json")
+from config.durable import write_private
+
+KEY_RING = "master-keys.json"
+FILES = ("django.key", "queue.key", "jwt.pem", KEY_RING)
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What settings need; the master keys stay in their file until a blob is opened."""
+    """What settings need; the master keys stay where they are until a blob is opened."""
 
     django: str
     queue: str
     jwt_private_pem: str
-    master_keys_file: Path
 
     def __repr__(self) -> str:
         return "Secrets(...)"
 
 
-def load(folder: Path) -> Secrets:
-    """Return the secrets in `folder`.
+def load(folder: Path, *, without: Collection[str] = ()) -> Secrets:
+    """Return the secrets in `folder`; those named by `without` are not expected there.
 
     Raises:
         ImproperlyConfigured: one is missing, or somebody else can read it.
     """
     for name in FILES:
+        if name in without:
+            continue
         path = folder / name
         if not path.is_file():
             raise ImproperlyConfigured(
@@ -59,11 +63,10 @@ def load(folder: Path) -> Secrets:
         django=(folder / "django.key").read_text().strip(),
         queue=(folder / "queue.key").read_text().strip(),
         jwt_private_pem=(folder / "jwt.pem").read_text(),
-        master_keys_file=folder / "master-keys.json",
     )
 
 
-def create(folder: Path) -> None:
+def create(folder: Path, *, without: Collection[str] = ()) -> None:
     """Make every secret that is not in `folder` yet; an existing one is never touched.
 
     Raises:
@@ -74,8 +77,8 @@ def create(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         for name, make in zip(FILES, makers, strict=True):
-            if not (folder / name).exists():
-                _write_private(folder / name, make())
+            if name not in without and not (folder / name).exists():
+                write_private(folder / name, make())
     except OSError as error:
         raise ImproperlyConfigured(
             f"The folder of the keys, {folder}, cannot be written ({error.strerror}): make it "
@@ -101,20 +104,3 @@ def _ed25519_pem() -> str:
 def _key_ring() -> str:
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     return json.dumps({"active": "k1", "keys": {"k1": key}}, indent=2) + "\n"
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write `text` durably under `path`, whole or not at all, mode 0600."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

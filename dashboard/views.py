@@ -19,6 +19,8 @@ from config.problems import error_response
 from dashboard import queries
 from processing import runs
 from uploads.deletion import delete_upload
+from uploads.erasures import Cause
+from uploads.key_models import Erasure
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -87,7 +89,7 @@ def upload_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = authenticated_user(request)
     if request.method != "POST":
         return _render(request, "upload_delete", queries.upload_name(user, pk))
-    delete_upload(queries.owned_upload(user, pk))
+    delete_upload(queries.owned_upload(user, pk), cause=Cause(Erasure.Via.OWNER, user.pk))
     messages.success(request, "The file and everything made of it are deleted.")
     return redirect("home")
 

@@ -18,7 +18,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 90.0  # on a busy machine; what is promised is less, and measured where it counts
 T = TypeVar("T")
-PARTS = {"web": "granian", "worker": "work", "watcher": "watch"}
+PARTS = {"web": "granian", "worker": "work", "watcher": "watch", "nightly": "nightly"}
 
 
 def free_port() -> int:

@@ -1,12 +1,17 @@
 """Uploads and quotas in the admin. Administrators see that a file is there, not what it is."""
 
+from typing import Any
+
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from config.accounts.authentication import authenticated_user
 from config.admin import ReadOnlyAdmin
-from uploads.models import Finding, IntakePolicy, Quota, Upload
+from uploads.deletion import delete_upload
+from uploads.erasures import Cause
+from uploads.key_models import Erasure
+from uploads.models import Damage, Finding, IntakePolicy, Quota, Upload
 from uploads.verdicts import release
 
 
@@ -53,6 +58,37 @@ class UploadAdmin(ReadOnlyAdmin):
         by = authenticated_user(request)
         released = sum(release(upload, by=by) for upload in queryset.filter(held=True))
         messages.success(request, f"{released} released. Their owners may run them again.")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Say what goes; the rows made of an upload are nothing to ask about one by one."""
+        allowed = self.has_delete_permission(request)
+        return [str(upload.pk) for upload in objs], {}, set() if allowed else {"upload"}, []
+
+    def delete_model(self, request: HttpRequest, obj: Upload) -> None:
+        delete_upload(obj, cause=Cause(Erasure.Via.ADMIN, request.user.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Upload]) -> None:
+        for upload in queryset:
+            self.delete_model(request, upload)
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnlyAdmin):
+    """What was erased: ids and times, and nothing else is left to show."""
+
+    list_display = ["subject_id", "kind", "owner_id", "via", "by_id", "erased_at", "done_at"]
+    list_filter = ["kind", "via"]
+    search_fields = ["subject_id", "owner_id"]
+
+
+@admin.register(Damage)
+class DamageAdmin(ReadOnlyAdmin):
+    """Stored bytes that were found at fault."""
+
+    list_display = ["blob_id", "upload_id", "part", "first_seen_at", "last_seen_at", "times"]
 
 
 @admin.register(IntakePolicy)

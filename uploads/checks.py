@@ -10,15 +10,15 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import DatabaseError
 
+from config.startup.refusal import KEYS
 from uploads.keys import key_ring
 from uploads.models import IntakePolicy
 from uploads.validation import mistakes_in
 
 
-@checks.register
+@checks.register(KEYS)
 def check_key_ring(**_: Any) -> list[checks.CheckMessage]:
     """Refuse to start without a readable, private key ring."""
-    path = Path(settings.UPLOADS["MASTER_KEYS_FILE"])
     try:
         key_ring()
     except ImproperlyConfigured as error:
@@ -29,7 +29,9 @@ def check_key_ring(**_: Any) -> list[checks.CheckMessage]:
                 id="uploads.E001",
             )
         ]
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    path = Path(settings.UPLOADS["MASTER_KEYS_FILE"])
+    in_a_file = not settings.UPLOADS["MASTER_KEYS_JSON"]
+    if in_a_file and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return [
             checks.Error(
                 "The key ring of the files can be read by other users of this machine.",

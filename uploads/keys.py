@@ -1,19 +1,14 @@
 """The key tree of stored files: master keys wrap owner keys, owner keys wrap upload keys.
 
-Master keys are read from their file and never enter the database. Deleting an upload key makes
+Master keys (`uploads.master_keys`) never enter the database. Deleting an upload key makes
 every blob, name and step output of that upload unreadable; deleting an owner key does so for all
 uploads of the owner.
 """
 
-import base64
-import json
 from collections.abc import Iterable
-from functools import lru_cache
-from pathlib import Path
 from uuid import UUID
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from django.db import router, transaction
 
 from uploads.encryption import (
     KeyRing,
@@ -24,36 +19,17 @@ from uploads.encryption import (
     upload_context,
     wrap_key,
 )
-from uploads.models import OwnerKey, UploadKey
+from uploads.key_models import OwnerKey, UploadKey
+from uploads.master_keys import current
 
 
 def key_ring() -> KeyRing:
-    """Return the master keys, read again when their file has changed.
+    """Return the master keys as they are now.
 
     Raises:
-        ImproperlyConfigured: there is no key ring, or it is not one.
+        ImproperlyConfigured: there is no key ring, or it does not open.
     """
-    path = Path(settings.UPLOADS["MASTER_KEYS_FILE"])
-    try:
-        changed_ns = path.stat().st_mtime_ns
-    except OSError as error:
-        raise ImproperlyConfigured(
-            "The key ring of the files cannot be read. Restore it from your backup of the keys."
-        ) from error
-    return _read_key_ring(path, changed_ns)
-
-
-@lru_cache(maxsize=1)
-def _read_key_ring(path: Path, changed_ns: int) -> KeyRing:  # noqa: ARG001 - part of the cache key
-    try:
-        data = json.loads(path.read_text())
-        keys = {name: base64.b64decode(key, validate=True) for name, key in data["keys"].items()}
-        return KeyRing(keys, data["active"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        # Without the cause: its message could quote a key.
-        raise ImproperlyConfigured(
-            'The key ring must be JSON: {"active": "<id>", "keys": {"<id>": "<base64, 32 bytes>"}}.'
-        ) from None
+    return current()
 
 
 def add_upload_key(upload_id: UUID, owner_id: UUID, key: bytes) -> None:
@@ -104,14 +80,30 @@ def destroy_upload_key(upload_id: UUID) -> None:
 def owner_key(owner_id: UUID) -> bytes:
     """Return the owner's key, made now if this is their first upload."""
     row = OwnerKey.objects.filter(pk=owner_id).first()
-    if row is None:
-        ring = key_ring()
-        wrapped = ring.wrap(new_key(), context=owner_context(owner_id))
+    return _unwrap_owner_key(row) if row is not None else _make_owner_key(owner_id)
+
+
+def _make_owner_key(owner_id: UUID) -> bytes:
+    """Wrap a new key under the master key that is active when its row is committed.
+
+    It is asked for again once the row is written. A rotation that began before that, and looks
+    for rows under the old key after it, waits for this transaction; one that began later is seen
+    here. So no row can slip in under a master key that has been found to be no longer needed.
+    """
+    ring, key, context = key_ring(), new_key(), owner_context(owner_id)
+    wrapped = ring.wrap(key, context=context)
+    with transaction.atomic(using=router.db_for_write(OwnerKey)):
         # Two first uploads at once: whoever comes second takes the key of the first.
-        row, _ = OwnerKey.objects.get_or_create(
+        row, made = OwnerKey.objects.get_or_create(
             pk=owner_id, defaults={"wrapped": wrapped, "master_key_id": ring.active}
         )
-    return _unwrap_owner_key(row)
+        if not made:
+            return _unwrap_owner_key(row)
+        now = key_ring()
+        if now.active != ring.active:
+            row.wrapped, row.master_key_id = now.wrap(key, context=context), now.active
+            row.save(update_fields=["wrapped", "master_key_id"])
+        return key
 
 
 def _unwrap_owner_key(row: OwnerKey) -> bytes:

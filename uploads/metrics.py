@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from django.db.models import Count, Sum
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from uploads.models import Blob, Upload, UploadState
+from uploads.key_models import Erasure
+from uploads.models import Blob, Damage, Upload, UploadState
 
 
 def collect() -> Iterator[Metric]:
@@ -25,3 +26,16 @@ def collect() -> Iterator[Metric]:
     stored.add_metric(["content"], sums.get(True, 0))
     stored.add_metric(["artifact"], sums.get(False, 0))
     yield stored
+
+    damage = Damage.objects.aggregate(blobs=Count("pk"), times=Sum("times"))
+    yield GaugeMetricFamily(
+        "strongroom_damaged_blobs", "Blobs that were found damaged or gone.", damage["blobs"]
+    )
+    yield CounterMetricFamily(
+        "strongroom_damage_met", "How often their bytes were refused.", value=damage["times"] or 0
+    )
+    yield GaugeMetricFamily(
+        "strongroom_open_erasures",
+        "Erasures whose keys are destroyed and whose bytes are not all removed yet.",
+        Erasure.objects.filter(done_at=None).count(),
+    )

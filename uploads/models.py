@@ -1,4 +1,4 @@
-"""Uploads, their blobs, the keys that open them, and what is accepted from whom.
+"""Uploads, their blobs, and what is accepted from whom.
 
 No column holds content or a file name in the clear: names are sealed under the upload's key.
 """
@@ -13,6 +13,7 @@ from django.db.models import F, Q
 
 from config.accounts.models import User
 from config.ids import uuid7
+from uploads import key_models  # noqa: F401 - they belong to this room
 from uploads.validation import Action, mistakes_in
 
 
@@ -51,25 +52,6 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def owned_by(self, user: User) -> Self:
         """Keep what `user` may see. Every read for a user passes here."""
         return self.filter(owner=user)
-
-
-class OwnerKey(models.Model):
-    """The key of one user, wrapped by a master key. Its upload keys are wrapped by it.
-
-    No foreign key: key tables can be kept in a database of their own, apart from backups.
-    """
-
-    owner_id = models.UUIDField(primary_key=True)
-    wrapped = models.BinaryField()
-    master_key_id = models.CharField(max_length=64, db_index=True)
-
-
-class UploadKey(models.Model):
-    """The key of one upload, wrapped by its owner's key. Deleting the row shreds the upload."""
-
-    upload_id = models.UUIDField(primary_key=True)
-    owner_id = models.UUIDField(db_index=True)
-    wrapped = models.BinaryField()
 
 
 class Upload(models.Model):
@@ -196,6 +178,9 @@ class Blob(models.Model):
     upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="blobs")
     is_content = models.BooleanField(help_text="The upload itself, not something made of it.")
     size = models.PositiveBigIntegerField(help_text="Of the plaintext, in bytes.")
+    doomed_by: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(
+        null=True, db_index=True, help_text="The erasure that waits for the bytes to be removed."
+    )
 
     class Meta:
         constraints = [
@@ -217,6 +202,23 @@ class SearchToken(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["token", "upload"], name="upload_has_a_word_once"),
         ]
+
+
+class Damage(models.Model):
+    """A blob whose bytes were found changed, cut or gone, and nothing of them was released."""
+
+    blob_id = models.UUIDField(primary_key=True)
+    upload_id = models.UUIDField()
+    part = models.CharField(max_length=16, help_text="Where it showed first.")
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    times = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        verbose_name_plural = "damage"
+
+    def __str__(self) -> str:
+        return f"Damage of {self.blob_id}"
 
 
 class UploadSession(models.Model):

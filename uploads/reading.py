@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from config.ranges import RangeSource
+from uploads import damage
 from uploads.encryption import BlobReader, Damaged
 from uploads.keys import upload_key
 from uploads.models import Blob, Upload
@@ -155,11 +156,13 @@ def open_content(upload: Upload) -> OpenBlob:
 
 @contextmanager
 def _noticed(blob: Blob) -> Iterator[None]:
-    """Log what is wrong with stored bytes, whoever meets it."""
+    """Log and count what is wrong with stored bytes, whoever meets it."""
     try:
         yield
     except (Damaged, BlobMissing) as error:
         part = error.part if isinstance(error, Damaged) else "all"
         extra = {"code": error.code, "blob": str(blob.pk), "upload": str(blob.upload_id)}
         logger.error("stored bytes at fault", extra={**extra, "part": part})  # noqa: TRY400 - no traceback is needed
+        if blob.upload_id is not None:
+            damage.note(blob, blob.upload_id, part)
         raise

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from django.db.models import QuerySet
 
+from uploads.key_models import OwnerKey
 from uploads.keys import owner_key
-from uploads.models import OwnerKey, SearchToken, Upload
+from uploads.models import SearchToken, Upload
 from uploads.words import MAX_CHARS, words_of
 
 MAX_ASKED = 16  # words of a question; others are left out

@@ -17,8 +17,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from uploads import damage
 from uploads.encryption import Damaged, UnknownKey
-from uploads.models import Blob, Upload
+from uploads.models import Blob, Damage, Upload
 from uploads.names import name_of
 from uploads.reading import open_blob
 from uploads.storage import BlobMissing, StorageFailed, store
@@ -82,11 +83,16 @@ def look_at(blobs: QuerySet[Blob], *, slices: int = 1) -> Iterator[Look]:
     for batch in _batches(blobs.select_related("upload")):
         chosen = [blob for blob in batch if blob.pk.int % slices == today]
         digests = _digests_of_artifacts([blob.pk for blob in chosen if not blob.is_content])
+        known_damage = set(
+            Damage.objects.filter(pk__in=[blob.pk for blob in chosen]).values_list("pk", flat=True)
+        )
         yield from (Look(0, checked=False) for _ in range(len(batch) - len(chosen)))
         for blob in chosen:
             finding = _check(blob, digests.get(blob.pk))
             if finding is not None and not _still_wanted(blob):
                 finding = None
+            if finding is None and blob.pk in known_damage:
+                damage.forget([blob.pk])
             yield Look(blob.size, True, (_noted(finding),) if finding else ())
 
 

@@ -9,6 +9,7 @@ from csp.constants import NONE, SELF
 
 from config.env import PROJECT_DIR, data_dir, env
 from config.logs import shared_processors
+from config.settings.databases import *  # noqa: F403
 from config.settings.judgement import JUDGEMENT
 
 BASE_DIR = PROJECT_DIR
@@ -94,27 +95,7 @@ TEMPLATES = [
     },
 ]
 
-# --- Database and cache ---------------------------------------------------------------------
-
-_SQLITE_OPTIONS: dict[str, Any] = {
-    # IMMEDIATE and a patient timeout: deferred transactions that upgrade to a write lock fail
-    # at once with "database is locked". FULL: a 201 depends on the commit being on the disk.
-    "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
-    "init_command": (
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
-        "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=134217728; PRAGMA cache_size=-8192;"
-    ),
-}
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url(
-        "STRONGROOM_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'strongroom.sqlite3'}"
-    ),
-}
-DATABASES["default"]["CONN_MAX_AGE"] = None
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATABASES["default"]["OPTIONS"] = _SQLITE_OPTIONS
+# --- Cache ----------------------------------------------------------------------------------
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -293,6 +274,8 @@ METRICS: list[str] = ["uploads.metrics.collect", "processing.metrics.collect"]
 METRICS_TOKEN: str = env.str("STRONGROOM_METRICS_TOKEN", default="")
 # What the blobs of a room above must hold, for `manage.py verify`.
 BLOB_DIGESTS: list[str] = ["processing.digests.digests_of"]
+# Deletes a user with everything that belongs to them, for the admin.
+DELETE_USER = "uploads.deletion.delete_user_for_admin"
 ON_START: list[str] = [
     "uploads.checks.refuse_unfit_policies",
     "processing.definitions.sync_builtin",
@@ -314,8 +297,20 @@ UPLOADS: dict[str, Any] = {
     # Names of entries in STORAGES: the first takes new blobs, all of them are read.
     "STORAGE": env.list("STRONGROOM_STORAGE", default=["local"]),
     "BLOBS_DIR": DATA_DIR / "blobs",
-    # The key ring: a file, or the same JSON in the environment.
-    "MASTER_KEYS_FILE": DATA_DIR / "keys" / "master-keys.json",
+    # The key ring: a file, or, if it is not empty, the same JSON from the environment.
+    "MASTER_KEYS_FILE": Path(
+        env.str("STRONGROOM_MASTER_KEYS_FILE", default=str(DATA_DIR / "keys" / "master-keys.json"))
+    ),
+    "MASTER_KEYS_JSON": env.str("STRONGROOM_MASTER_KEYS_JSON", default=""),
+    # What may protect the keys in the ring, by the name that stands there, and what that needs.
+    "KEY_CUSTODIES": {
+        "passphrase": "uploads.master_keys.passphrase.Passphrase",
+        "aws_kms": "uploads.master_keys.aws_kms.AwsKms",
+    },
+    "MASTER_KEYS_PASSPHRASE": env.str("STRONGROOM_MASTER_KEYS_PASSPHRASE", default="").rstrip(
+        "\r\n"
+    ),
+    "KMS_ENDPOINT": env.str("STRONGROOM_KMS_ENDPOINT", default=""),
     # Largest plaintext accepted, in bytes.
     "MAX_BYTES": env.int("STRONGROOM_MAX_UPLOAD_BYTES", default=16 * 1024**3),
     # What each user may hold, unless their own quota says otherwise: bytes and number of uploads.

@@ -3,14 +3,14 @@
 from config.env import env
 from config.secrets import public_pem
 from config.settings.base import *  # noqa: F403
-from config.settings.base import DATABASES, SIMPLE_JWT, UPLOADS
+from config.settings.base import DATABASES, SIMPLE_JWT
 
 SECRET_KEY = env.str("STRONGROOM_SECRET_KEY")
 QUEUE_SIGNING_KEY = env.str("STRONGROOM_QUEUE_SIGNING_KEY")
 SIMPLE_JWT["SIGNING_KEY"] = env.str("STRONGROOM_JWT_PRIVATE_PEM")
 SIMPLE_JWT["VERIFYING_KEY"] = public_pem(SIMPLE_JWT["SIGNING_KEY"])
-UPLOADS["MASTER_KEYS_FILE"] = env.path("STRONGROOM_MASTER_KEYS_FILE")
-DATABASES["default"] |= {"CONN_MAX_AGE": 600}
+for _database in DATABASES.values():
+    _database["CONN_MAX_AGE"] = 600
 
 SESSION_COOKIE_NAME = "__Host-strongroom_session"
 SESSION_COOKIE_SECURE = True

@@ -11,8 +11,9 @@ from uploads import errors
 from uploads.deletion import delete_upload, sweep
 from uploads.encryption import UnknownKey
 from uploads.intake import Offer, open_upload, receive_upload
+from uploads.key_models import UploadKey
 from uploads.keys import upload_key
-from uploads.models import Blob, Door, Quota, Upload, UploadKey
+from uploads.models import Blob, Door, Quota, Upload
 from uploads.names import name_of
 from uploads.reading import open_content
 from uploads.storage import store

@@ -16,8 +16,9 @@ from django.db import transaction
 
 from uploads.deletion import delete_upload
 from uploads.intake import Offer, open_upload, receive_upload
+from uploads.key_models import OwnerKey
 from uploads.keys import destroy_upload_key
-from uploads.models import Blob, Door, OwnerKey, Upload
+from uploads.models import Blob, Door, Upload
 from uploads.storage import StorageFailed, store
 from uploads.storage.local import LocalBlob
 from uploads.verification import blobs_of, look_at
@@ -262,8 +263,10 @@ def test_after_a_gc_storage_holds_what_the_rows_name(owner, settings, capsys):
         path_of(kept, settings)
     ]
     assert capsys.readouterr().out.splitlines() == [
-        "1 doomed blobs, 0 orphans, 0 interrupted writes, 0 old events removed.",
-        "0 doomed blobs, 1 orphans, 1 interrupted writes, 0 old events removed.",
+        "1 doomed blobs, 0 orphans, 0 interrupted writes, 0 keys of nothing, "
+        "0 old events removed; 0 uploads erased again.",
+        "0 doomed blobs, 1 orphans, 1 interrupted writes, 0 keys of nothing, "
+        "0 old events removed; 0 uploads erased again.",
     ]
 
 

@@ -26,8 +26,10 @@ from uploads.api.content import ACCEPT_RISK, accepts_risk, content_headers, plai
 from uploads.api.receivers import MultipartReceiver, RawReceiver, Said
 from uploads.api.serializers import UploadBodySerializer, UploadSerializer
 from uploads.deletion import delete_upload
+from uploads.erasures import Cause
 from uploads.errors import DigestMalformed, NotMultipart
 from uploads.intake import Arrival, Offer, open_upload
+from uploads.key_models import Erasure
 from uploads.models import Door, Upload
 from uploads.names import name_of
 from uploads.reading import open_content
@@ -162,7 +164,7 @@ class UploadView(generics.RetrieveDestroyAPIView[Upload]):
         return Upload.objects.owned_by(authenticated_user(self.request))
 
     def perform_destroy(self, instance: Upload) -> None:
-        delete_upload(instance)
+        delete_upload(instance, cause=Cause(Erasure.Via.OWNER, instance.owner_id))
 
 
 class UploadContentView(APIView):

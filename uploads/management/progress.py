@@ -33,9 +33,9 @@ class Progress:
             self._draw()
             sys.stderr.write("\n")
 
-    def advance(self, size: int = 0) -> None:
-        """Count one more, of so many bytes."""
-        self._done += 1
+    def advance(self, size: int = 0, *, count: int = 1) -> None:
+        """Count one more, or several, of so many bytes."""
+        self._done += count
         self._bytes += size
         if time.monotonic() - self._drawn_at >= PAUSE_S:
             self._draw()

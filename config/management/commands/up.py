@@ -1,4 +1,4 @@
-"""Everything, with one command: prepare what is missing, then run web, worker and watcher."""
+"""Everything, with one command: prepare what is missing, then run all parts of the system."""
 
 import asyncio
 import os
@@ -73,12 +73,13 @@ class Command(BaseCommand):
 
 
 def parts(address: Address) -> list[Part]:
-    """Return the three programs of the system."""
+    """Return the programs of the system."""
     manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
     return [
         Part("web", granian_command(host=address.host, port=address.port)),
         Part("worker", [*manage, "work"]),
         Part("watcher", [*manage, "watch"]),
+        Part("nightly", [*manage, "nightly"]),
     ]
 
 

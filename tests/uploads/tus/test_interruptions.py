@@ -19,7 +19,8 @@ from tests.uploads.tus.conftest import (
 from uploads.deletion import sweep
 from uploads.encryption import SEGMENT_BYTES
 from uploads.errors import StorageFull
-from uploads.models import Quota, Upload, UploadKey, UploadSession
+from uploads.key_models import UploadKey
+from uploads.models import Quota, Upload, UploadSession
 from uploads.storage import StorageFailed
 from uploads.tus import claims, digests, errors, receiver
 from uploads.tus.parts import Part, path_of

@@ -22,7 +22,8 @@ from tests.uploads.tus.conftest import (
     session_at,
     stored_files,
 )
-from uploads.models import Quota, Upload, UploadKey, UploadSession
+from uploads.key_models import UploadKey
+from uploads.models import Quota, Upload, UploadSession
 from uploads.names import name_of
 
 pytestmark = pytest.mark.django_db

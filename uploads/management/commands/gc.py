@@ -29,5 +29,6 @@ class Command(BaseCommand):
         events = forget_old_events()
         self.stdout.write(
             f"{swept.doomed} doomed blobs, {swept.orphans} orphans, "
-            f"{swept.partials} interrupted writes, {events} old events removed."
+            f"{swept.partials} interrupted writes, {swept.keys} keys of nothing, "
+            f"{events} old events removed; {swept.erased_again} uploads erased again."
         )

@@ -11,16 +11,19 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 from django.utils import timezone
 
+from uploads.deletion import remove_doomed
+
 logger = logging.getLogger(__name__)
 
-LONGEST_NAP_S = 600.0  # the clock may be set, and the machine may sleep
+LONGEST_NAP_S = 120.0  # the clock may be set, the machine may sleep, and removals wait
 
 
 class Command(BaseCommand):
     help = (
         "Every night at STRONGROOM_NIGHTLY_AT (UTC): delete what is older than its retention, "
-        "remove what deletions and crashes left, then verify a sample of what "
-        "is stored. With --now: do it once."
+        "remove what deletions and crashes left, then verify a sample of what is stored. Every two "
+        "minutes: remove the bytes of deleted files that could not be removed at once. With --now: "
+        "tidy up once."
     )
     requires_system_checks: list[str] = []  # `up` makes them, and starts this one often
 
@@ -35,6 +38,7 @@ class Command(BaseCommand):
             due_at = next_night(timezone.now(), at=settings.UPLOADS["NIGHTLY_AT"])
             while (left_s := (due_at - timezone.now()).total_seconds()) > 0:
                 time.sleep(min(left_s, LONGEST_NAP_S))
+                retry_removals()
             tidy()
 
 
@@ -43,6 +47,16 @@ def next_night(now: datetime, *, at: str) -> datetime:
     hour, minute = map(int, at.split(":"))
     today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     return today if today > now else today + timedelta(days=1)
+
+
+def retry_removals() -> None:
+    """Remove what was deleted while the storage did not remove it."""
+    try:
+        remove_doomed()
+    except Exception:
+        logger.exception("removal failed")
+    finally:
+        connections.close_all()
 
 
 def tidy() -> None:
