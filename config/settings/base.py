@@ -335,6 +335,11 @@ PROCESSING: dict[str, Any] = {
     # Steps run in a locked-down child process. Where the kernel cannot lock one down, they
     # refuse to run, unless this says otherwise.
     "ALLOW_UNSANDBOXED": env.bool("STRONGROOM_ALLOW_UNSANDBOXED", default=False),
+    # Redis or RabbitMQ, to carry the messages between web and worker machines. Without one, rows
+    # and bells of the database do. Nothing is lost with any of them: the ledger is the truth.
+    "BROKER_URL": env.str("STRONGROOM_BROKER_URL", default=""),
+    # Where spans of runs are sent (OTLP over HTTP), such as http://collector:4318/v1/traces.
+    "OTLP_ENDPOINT": env.str("STRONGROOM_OTLP_ENDPOINT", default=""),
     # The bell: workers wait on this socket, whoever submits a run rings it.
     "BELL": DATA_DIR / "run" / "bell",
 }
@@ -344,7 +349,11 @@ Q_CLUSTER: dict[str, Any] = {
     "label": "Queue",
     "workers": PROCESSING["WORKERS"],
     "orm": "default",
-    "broker_class": "processing.queue.BellBroker",
+    "broker_class": (
+        "processing.queue.remote.RemoteBroker"
+        if PROCESSING["BROKER_URL"]
+        else "processing.queue.BellBroker"
+    ),
     "bulk": 1,
     "queue_limit": 2 * PROCESSING["WORKERS"],
     # A task drains the ledger, which takes as long as there is work; steps have limits of their

@@ -1,28 +1,31 @@
 """Where django-q2's pusher gets its tasks: rows in our database, and a bell instead of polling."""
 
 import logging
-import time
 from collections.abc import Sequence
 from uuid import UUID
 
+from django.conf import settings
 from django.db import Error, connection, transaction
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 
 from processing.queue import bell, messages
+from processing.queue.delivery import AT_ONCE, POLL_S, Delivery, Ticks, tasks_for
 from processing.queue.stop import STOP
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 1.0  # how long a lost ring can go unnoticed
-TICK_S = 2.0  # how long it takes until due runs without a message, or abandoned ones, are seen
-AT_ONCE = 500  # rows
-
-Delivery = tuple[None, str]  # an id to acknowledge, which we have no use for, and a signed task
-
 
 def submit(run_id: UUID) -> None:
-    """Write the queue entry of a run and ring, both as part of the current transaction."""
+    """Write the queue entry of a run and ring, both as part of the current transaction.
+
+    Where a broker is configured it is told instead, after the commit.
+    """
+    if settings.PROCESSING["BROKER_URL"]:
+        from processing.queue import remote  # noqa: PLC0415 - needs an extra
+
+        remote.submit(run_id)
+        return
     with transaction.atomic():
         BellBroker().enqueue(messages.sign(run_id))
         bell.ring_on_commit()
@@ -37,7 +40,10 @@ class BellBroker(ORM):  # type: ignore[misc]
     """
 
     _bell: bell.Bell | None = None
-    _ticked_at = float("-inf")
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key)
+        self._ticks = Ticks()
 
     def dequeue(self) -> Sequence[Delivery]:
         """Return what arrives within POLL_S seconds, and now and then a tick for each worker."""
@@ -50,8 +56,7 @@ class BellBroker(ORM):  # type: ignore[misc]
             self._stop_listening()
             STOP.wait(POLL_S)
             return []
-        tasks = [messages.execute_task(run_id) for run_id in run_ids[: Conf.WORKERS]]
-        return [(None, task) for task in (*tasks, *self._ticks())]
+        return tasks_for(run_ids[: Conf.WORKERS], self._ticks)
 
     def _wait_for_messages(self) -> Sequence[UUID]:
         self._bell = self._bell or bell.listen()
@@ -73,12 +78,6 @@ class BellBroker(ORM):  # type: ignore[misc]
             else:
                 logger.error("queue message refused", extra={"row": pk})
         return list(run_ids)
-
-    def _ticks(self) -> Sequence[str]:
-        if time.monotonic() - self._ticked_at < TICK_S:
-            return []
-        self._ticked_at = time.monotonic()
-        return [messages.tick_task() for _ in range(Conf.WORKERS)]
 
     def _stop_listening(self) -> None:
         if self._bell:

@@ -13,7 +13,7 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from processing.queue import BellBroker, bell, submit
-from processing.queue.broker import TICK_S
+from processing.queue.delivery import TICK_S
 from processing.queue.stop import STOP
 
 
@@ -21,7 +21,7 @@ from processing.queue.stop import STOP
 def broker(monkeypatch: Any) -> Any:
     """Return a broker that does not tick, and forgets its bell afterwards."""
     broker = BellBroker()
-    broker._ticked_at = float("inf")
+    broker._ticks._ticked_at = float("inf")
     yield broker
     broker._stop_listening()
 
@@ -134,7 +134,7 @@ def test_every_worker_gets_a_tick_at_once_and_then_now_and_then(monkeypatch):
     broker = BellBroker()
     for passed, ticks in [(0.0, 1), (0.1, 0), (TICK_S - 0.2, 0), (0.2, 1), (60.0, 1), (0.1, 0)]:
         clock[0] += passed
-        assert len(broker._ticks()) == ticks * Conf.WORKERS
+        assert len(broker._ticks.due()) == ticks * Conf.WORKERS
 
 
 @pytest.mark.django_db
