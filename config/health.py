@@ -32,6 +32,7 @@ class Health(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
+    DEGRADED = "degraded"
     NOT_INSTALLED = "not_installed"
 
 

@@ -4,8 +4,6 @@ A check that could not be made is no pass: the run waits and tries again, and th
 meanwhile, unless the policy of its owner lets what is not checked go on.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -14,11 +12,12 @@ from django.db import transaction
 from processing import queue, traces
 from processing.definitions import definition_of
 from processing.queue import ClaimLost
-from processing.sandbox import Session, StepOutcome
+from processing.sandbox import Session
+from processing.scanning import CHECKS, Subject
 from processing.steps.contract import StepFailed
 from processing.traces import Outputs, Work
 from uploads import verdicts
-from uploads.models import Upload, Verdict
+from uploads.models import Verdict
 from uploads.reading import OpenBlob
 from uploads.validation import CHECKS as KNOWN
 from uploads.validation import Action, Policy
@@ -27,21 +26,6 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 MAX_TRIES = 24  # about three hours
 
-
-@dataclass(frozen=True)
-class Subject:
-    """What a check is made on."""
-
-    upload: Upload
-    content: OpenBlob
-    session: Session
-
-
-# A check answers with `findings`, a list of codes, in its output; where it cannot answer, it
-# raises a `StepFailed`.
-Check = Callable[[Subject], StepOutcome]
-
-CHECKS: Mapping[str, Check] = MappingProxyType({})
 
 # Before the first step, which stands at 0.
 POSITIONS = MappingProxyType({name: at - len(KNOWN) for at, name in enumerate(KNOWN)})
@@ -76,7 +60,7 @@ def run_checks(work: Work, rules: Policy, content: OpenBlob, session: Session) -
     missed = [
         name
         for name in needed
-        if name not in made and not _make(work, name, Subject(upload, content, session), made)
+        if name not in made and not _make(work, name, Subject(upload, content, session, made), made)
     ]
     verdict = _conclude(work, rules, made, missed)
     if verdict == Verdict.QUARANTINED:

@@ -1,11 +1,13 @@
 """System checks of the room `processing`."""
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 
 from processing.sandbox import Sandbox
+from processing.scanning.rules import RulesBroken, rules_in
 
 
 @checks.register
@@ -52,3 +54,22 @@ def check_queue(**_: Any) -> list[checks.CheckMessage]:
             )
         )
     return found
+
+
+@checks.register
+def check_rules(**_: Any) -> list[checks.CheckMessage]:
+    """Refuse to start on YARA rules that do not compile: every file would be held."""
+    folder = settings.UPLOADS["YARA_RULES"]
+    if not folder:
+        return []
+    try:
+        rules_in(Path(folder))
+    except RulesBroken as error:
+        return [
+            checks.Error(
+                f"The YARA rules cannot be used: {error}",
+                hint="Correct them, or empty STRONGROOM_YARA_RULES.",
+                id="processing.E003",
+            )
+        ]
+    return []

@@ -1,8 +1,17 @@
 """What must work so that files are worked on."""
 
+from pathlib import Path
+
+from django.conf import settings
+
 from config.health import Health
 from processing import queue
 from processing.sandbox import Sandbox
+from processing.scanning.antivirus import age_days, scanner
+from processing.scanning.clamd import Clamd, NotScanned
+from processing.scanning.rules import RulesBroken, rules_in
+
+PATIENCE_S = 2.0
 
 
 def worker() -> Health:
@@ -13,3 +22,29 @@ def worker() -> Health:
 def sandbox() -> Health:
     """Ask whether the kernel can lock in a step's process; what steps do without is a setting."""
     return Health.OK if Sandbox.support().complete else Health.NOT_INSTALLED
+
+
+def antivirus() -> Health:
+    """Ask the virus scanner who it is. Without it files are taken in, and held."""
+    clamd = scanner()
+    if clamd is None:
+        return Health.NOT_INSTALLED
+    try:
+        version = Clamd(clamd.address, PATIENCE_S).version()
+    except NotScanned:
+        return Health.DEGRADED
+    age = age_days(version)
+    is_stale = age is not None and age > settings.UPLOADS["CLAMD_STALE_DAYS"]
+    return Health.DEGRADED if is_stale else Health.OK
+
+
+def yara() -> Health:
+    """Ask whether the YARA rules can be used."""
+    folder = settings.UPLOADS["YARA_RULES"]
+    if not folder:
+        return Health.NOT_INSTALLED
+    try:
+        rules_in(Path(folder))
+    except RulesBroken:
+        return Health.DEGRADED
+    return Health.OK

@@ -7,7 +7,11 @@ from django.utils import timezone
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from processing import queue
+from processing.health import PATIENCE_S
 from processing.models import Run, RunState
+from processing.scanning.antivirus import age_days, scanner
+from processing.scanning.clamd import Clamd, NotScanned
+from uploads.models import Upload, Verdict
 
 
 def collect() -> Iterator[Metric]:
@@ -27,3 +31,31 @@ def collect() -> Iterator[Metric]:
         ("strongroom_worker_silence_seconds", "Since the last sign of life.", silence_s),
     ):
         yield GaugeMetricFamily(name, about, value)
+    yield from _verdicts()
+    yield from _scanner()
+
+
+def _verdicts() -> Iterator[Metric]:
+    counts = dict(Upload.objects.values_list("verdict").annotate(Count("pk")))
+    verdicts = GaugeMetricFamily(
+        "strongroom_uploads_by_verdict", "Uploads, by verdict.", labels=["verdict"]
+    )
+    for verdict in Verdict.values:
+        verdicts.add_metric([verdict], counts.get(verdict, 0))
+    yield verdicts
+
+
+def _scanner() -> Iterator[Metric]:
+    """Tell how old the signatures are; not a number where nobody says."""
+    clamd = scanner()
+    if clamd is None:
+        return
+    try:
+        age = age_days(Clamd(clamd.address, PATIENCE_S).version())
+    except NotScanned:
+        age = None
+    yield GaugeMetricFamily(
+        "strongroom_scanner_signature_age_seconds",
+        "Age of the signatures of the virus scanner.",
+        float("nan") if age is None else age * 86_400,
+    )

@@ -30,8 +30,3 @@ def disk() -> Health:
     folders = [settings.DATA_DIR, Path(settings.UPLOADS["BLOBS_DIR"])]
     free = min(shutil.disk_usage(folder).free for folder in folders if folder.exists())
     return Health.OK if free >= LEAST_FREE_BYTES else Health.FAILED
-
-
-def scanner() -> Health:
-    """There is no scanner for malware: files are not checked by one."""
-    return Health.NOT_INSTALLED

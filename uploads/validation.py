@@ -35,23 +35,23 @@ class Action(StrEnum):
 
 
 # Check -> the media types that need it. A file of any other type has nothing for it to find.
+# Those of `archive_limits` are the ones that its reader reads.
 ARCHIVES = (
     "application/zip",
-    "application/gzip",
     "application/java-archive",
     "application/vnd.android.package-archive",
+    "application/epub+zip",
     "application/vnd.google-earth.kmz",
-    "application/vnd.ms-*",
+    "application/vnd.ms-xpsdocument",
+    "application/vnd.ms-*.macroenabled.12",
+    "application/vnd.ms-visio.*",
     "application/vnd.oasis.opendocument.*",
     "application/vnd.openxmlformats-officedocument.*",
-    "application/epub+zip",
-    "application/x-bzip2",
-    "application/x-cpio",
     "application/x-tar",
+    "application/gzip",
+    "application/x-bzip2",
     "application/x-xz",
-    "application/zstd",
-    "application/x-7z-compressed",
-    "application/vnd.rar",
+    "application/x-lzma",
 )
 CHECKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"archive_limits": ARCHIVES, "antivirus": ("*/*",), "yara": ("*/*",)}
@@ -70,6 +70,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "embedded_file": Action.FLAG,
         "encrypted_content": Action.FLAG,
         "container_damaged": Action.FLAG,
+        "unsafe_member": Action.FLAG,
         "archive_limits": Action.QUARANTINE,
         "malware": Action.QUARANTINE,
         "rule_match": Action.QUARANTINE,

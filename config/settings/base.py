@@ -269,6 +269,8 @@ HEALTH_CHECKS: dict[str, str] = {
     "storage": "uploads.health.storage",
     "worker": "processing.health.worker",
     "sandbox": "processing.health.sandbox",
+    "antivirus": "processing.health.antivirus",
+    "yara": "processing.health.yara",
 }
 METRICS: list[str] = ["uploads.metrics.collect", "processing.metrics.collect"]
 METRICS_TOKEN: str = env.str("STRONGROOM_METRICS_TOKEN", default="")

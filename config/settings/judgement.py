@@ -25,6 +25,7 @@ JUDGEMENT: dict[str, Any] = {
     "REQUIRED_CHECKS": env.list(
         "STRONGROOM_REQUIRED_CHECKS",
         default=[
+            "archive_limits",
             *(["antivirus"] if CLAMD else []),
             *(["yara"] if YARA_RULES else []),
         ],
@@ -36,8 +37,18 @@ JUDGEMENT: dict[str, Any] = {
     # After so many days an upload is deleted; none: it is kept.
     "RETENTION_DAYS": env.int("STRONGROOM_RETENTION_DAYS", default=0) or None,
     "CLAMD": CLAMD,
-    # The scanner gets so long for one file, and for a connection.
+    # The scanner gets so long for one file.
     "CLAMD_TIMEOUT_S": 120.0,
+    # What clamd is set up for: MaxFileSize and StreamMaxLength, and MaxScanSize. It passes over
+    # larger files without a word, so they count as not checked.
+    "CLAMD_MAX_BYTES": env.int("STRONGROOM_CLAMD_MAX_BYTES", default=100 * 1024**2),
+    "CLAMD_MAX_UNPACKED_BYTES": env.int(
+        "STRONGROOM_CLAMD_MAX_UNPACKED_BYTES", default=400 * 1024**2
+    ),
+    # Signatures older than this are worth a look.
+    "CLAMD_STALE_DAYS": 7,
     "YARA_RULES": YARA_RULES,
     "YARA_TIMEOUT_S": 60,
+    # Larger files are not matched: a file is in memory while it is.
+    "YARA_MAX_BYTES": 32 * 1024**2,
 }

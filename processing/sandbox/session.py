@@ -58,8 +58,11 @@ class Session:
         results: Mapping[str, Output],
         open_artifact: Callable[[str, str], ArtifactSink],
         wall_s: float | None = None,
+        media_type: str | None = None,
     ) -> StepOutcome:
         """Run the step `name` and return its outcome; `wall_s` replaces its own time limit.
+
+        `media_type` is what the step is told, if not the type of the file.
 
         What `content` and the artifacts' sinks raise comes through, after the child's end.
 
@@ -73,7 +76,7 @@ class Session:
             name=name,
             settings=dict(settings),
             results=dict(results),
-            media_type=self._media_type,
+            media_type=media_type or self._media_type,
             size=self._content.size,
         )
         child = self._living_child()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from processing import checking, queue, runner, traces
+from processing import checking, queue, runner, scanning, traces
 from processing.models import Run, RunState
 from processing.runs import retry_run, start_run
 from processing.sandbox import StepOutcome
@@ -18,11 +18,11 @@ from uploads.models import Door, Finding, IntakePolicy, Upload
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pipelines")]
 
 
-def finds(*codes: str) -> checking.Check:
+def finds(*codes: str) -> scanning.Check:
     return lambda _: StepOutcome(output={"findings": list(codes)})
 
 
-def cannot(_: checking.Subject) -> StepOutcome:
+def cannot(_: scanning.Subject) -> StepOutcome:
     raise StepFailed("scanner_down", "The scanner does not answer.")
 
 
@@ -30,7 +30,7 @@ def cannot(_: checking.Subject) -> StepOutcome:
 def require(monkeypatch: Any) -> Any:
     """Require checks with these answers of everybody."""
 
-    def require(**checks: checking.Check) -> None:
+    def require(**checks: scanning.Check) -> None:
         monkeypatch.setattr(checking, "CHECKS", checks)
         names = "\n".join(checks) or "none"
         IntakePolicy.objects.update_or_create(
@@ -162,7 +162,7 @@ def test_something_found_counts_although_another_check_could_not_be_made(receive
 def test_checks_that_were_made_are_not_made_again_by_the_next_attempt(receive, require):
     made: list[int] = []
 
-    def counted(_: checking.Subject) -> StepOutcome:
+    def counted(_: scanning.Subject) -> StepOutcome:
         made.append(1)
         return StepOutcome(output={"findings": []})
 

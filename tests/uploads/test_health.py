@@ -57,7 +57,3 @@ def test_the_fuller_of_two_disks_counts(
         lambda folder: Usage(0, 0, free if folder == folders[full] else 2**40),
     )
     assert health.disk() is expected
-
-
-def test_without_a_scanner_nothing_is_said_to_be_scanned() -> None:
-    assert health.scanner() is Health.NOT_INSTALLED
