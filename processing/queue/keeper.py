@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import connection
 
 from processing.queue.ledger import Claim, settle
 
@@ -50,7 +50,7 @@ class Keeper:
     def _renew(self, claims: Collection[Claim]) -> None:
         try:
             ours = settle(held=claims, endings={})
-        except Error:
+        except Exception:  # whatever it is: a keeper that ends loses every lease
             logger.warning("leases not renewed", exc_info=True)
             connection.close()
             return
