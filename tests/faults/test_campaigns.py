@@ -11,11 +11,14 @@ import pytest
 from processing import queue, runner
 from processing.models import Artifact, Run, RunState, StepRecord
 from tests.faults.checker import violations
+from tests.processing.steps.corpus import corpus
 from uploads.intake import Offer, receive_upload
 from uploads.models import Blob, Door, Quota, Upload
 from uploads.storage import store
 
 ROOT = Path(__file__).parents[2]
+
+__all__ = ["corpus"]
 
 
 def campaign(*arguments: str) -> None:
@@ -33,6 +36,11 @@ def campaign(*arguments: str) -> None:
 @pytest.mark.faults
 def test_twenty_kills_lose_and_double_nothing():
     campaign("tests.faults.kill_campaign", "--kills", "20")
+
+
+@pytest.mark.faults
+def test_no_file_of_the_corpus_hurts_a_worker(corpus):
+    campaign("tests.faults.corpus_campaign", str(corpus))
 
 
 @pytest.mark.faults

@@ -37,6 +37,7 @@ STORED, DEFLATED, BZIP2, LZMA, XZ = 0, 8, 12, 14, 95
 ENCRYPTED, LANGUAGE, SIZES_FOLLOW = 0x0001, 0x0800, 0x0008
 AES = 99
 ZIP64_EXTRA = 0x0001
+PAGE, MAX_PAGES = 64 * 1024, 8
 UNKNOWN_16, UNKNOWN_32 = 0xFFFF, 0xFFFF_FFFF
 
 
@@ -96,6 +97,7 @@ class ZipReader:
     def __init__(self, content: BinaryIO | Window, size: int) -> None:
         self._content = content
         self._size = size
+        self._pages: dict[int, bytes] = {}
         self._directory = self._find_directory()
         self._taken: list[tuple[int, int]] = []  # where members stand, sorted
 
@@ -253,8 +255,23 @@ class ZipReader:
         return Window(self._content, start, size)  # type: ignore[arg-type]
 
     def _at(self, offset: int, size: int) -> bytes:
-        self._content.seek(offset)
-        return read_fully(self._content, size)
+        """Return a few bytes by pages: records and local headers stand far from each other."""
+        if size > PAGE:
+            self._content.seek(offset)
+            return read_fully(self._content, size)
+        first, last = offset // PAGE, (offset + size) // PAGE
+        data = b"".join(self._page(number) for number in range(first, last + 1))
+        return data[offset - first * PAGE :][:size]
+
+    def _page(self, number: int) -> bytes:
+        page = self._pages.pop(number, None)
+        if page is None:
+            self._content.seek(number * PAGE)
+            page = read_fully(self._content, PAGE)
+            if len(self._pages) == MAX_PAGES:
+                del self._pages[next(iter(self._pages))]
+        self._pages[number] = page  # now the last to go
+        return page
 
 
 class Checked:
