@@ -18,8 +18,9 @@ LAST = frozenset({"media_type", "checksum"})
 
 # Steps with a template of their own. Any other is shown as plain facts.
 TEMPLATES = frozenset({
-    "archive", "checksum", "csv_profile", "document_text", "lines", "media_type", "pdf_text",
-    "personal_data", "table_profile", "thumbnail",
+    "archive", "checksum", "csv_profile", "document_text", "image_metadata", "lines",
+    "media_facts", "media_type", "pdf_text", "personal_data", "search_terms", "table_profile",
+    "thumbnail", "validate",
 })  # fmt: skip
 
 # Steps whose text is shown from its beginning.

@@ -13,7 +13,9 @@ from processing.steps import (
     checksum,
     csv_profile,
     document_text,
+    image_metadata,
     lines,
+    media_facts,
     media_type,
     pdf_text,
     personal_data,
@@ -21,6 +23,7 @@ from processing.steps import (
     table_profile,
     thumbnail,
     to_parquet,
+    validate,
 )
 from processing.steps.contract import Step
 
@@ -36,9 +39,12 @@ BUILT_IN: tuple[Step, ...] = (
     archive.step,
     document_text.step,
     personal_data.step,
+    image_metadata.step,
+    media_facts.step,
     search_terms.step,
     table_profile.step,
     to_parquet.step,
+    validate.step,
 )
 
 

@@ -47,7 +47,7 @@ def run(context: StepContext) -> Output:
     """
     max_pixels: Any = context.settings.get("max_pixels", MAX_PIXELS)
     side: Any = context.settings.get("side", SIDE)
-    with _refusals(), Image.open(context.content, formats=list(FORMATS.values())) as image:
+    with refusals(), Image.open(context.content, formats=list(FORMATS.values())) as image:
         if image.width * image.height > max_pixels:
             raise StepFailed(
                 "image_too_large",
@@ -68,7 +68,7 @@ def run(context: StepContext) -> Output:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Turn whatever a decoder raises over a file into one of two refusals."""
     try:
         with warnings.catch_warnings():

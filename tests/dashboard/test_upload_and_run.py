@@ -81,6 +81,32 @@ KINDS = {
         ),
         ["&lt;a&gt;", '<rect x="19" y="5.0" width="0.8" height="5.0"/>', "no JSON object"],
     ),
+    "image_metadata": (
+        "photo.png",
+        PNG,
+        Scene(
+            {"format": "PNG", "exif": {"Model": "<i>Camera</i>"}, "gps": {}, "xmp": {},
+             "texts": {}, "place": [48.51, -2.25], "copied": True},
+            [("without-metadata.png", "image/png", b"png")],
+        ),
+        ["&lt;i&gt;Camera&lt;/i&gt;", "48.51", "without this is among"],
+    ),
+    "media_facts": (
+        "film.webm",
+        b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\x82\x84webm",
+        Scene(
+            {"container": {"format": "WebM", "duration_ms": 2500, "title": "<b>Film</b>"},
+             "track_count": 1,
+             "tracks": [{"kind": "video", "format": "VP9", "width": 640, "height": 480}]},
+        ),
+        ["2.50 s", "640 \N{MULTIPLICATION SIGN} 480", "&lt;b&gt;Film&lt;/b&gt;"],
+    ),
+    "search_terms": (
+        "report.pdf",
+        PDF,
+        Scene({"count": 1234, "complete": False}),
+        ["found by 1,234 words; it has more"],
+    ),
     "document_text": (
         "page.html",
         b"<!DOCTYPE html><html><body>hello</body></html>",

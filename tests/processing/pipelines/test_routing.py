@@ -26,6 +26,7 @@ def made(name: str, *media_types: str, **labels: tuple[str, ...]) -> PipelineDef
         ("image/svg+xml", "image"),
         ("application/zip", "archive"),
         ("message/rfc822", "mail"),
+        ("video/mp4", "media"),
         ("application/x-ndjson", "records"),
         ("application/vnd.ms-excel.sheet.macroenabled.12", "workbook"),
         ("application/octet-stream", "any"),
@@ -59,8 +60,8 @@ def test_there_may_be_no_pipeline() -> None:
 
 def test_the_built_in_pipelines_are_these() -> None:
     assert [definition.name for definition in builtin()] == [
-        "any", "archive", "document", "image", "mail", "office", "records", "table", "text",
-        "workbook",
+        "any", "archive", "document", "image", "mail", "media", "office", "records", "table",
+        "text", "workbook",
     ]  # fmt: skip
 
 
