@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from config.events.announce import announce_all, news
@@ -108,6 +109,10 @@ class Journal:
                 _discard(entry.notes.values())
                 ids = {"run": str(entry.claim.run_id), "fence": entry.claim.fence}
                 logger.warning("claim lost", extra=ids)
+        if settings.PROCESSING["OTLP_ENDPOINT"]:
+            from processing import spans  # noqa: PLC0415 - needs an extra
+
+            spans.send([entry.claim.run_id for entry in written if entry.ending])
 
     def _entry(self, claim: Claim) -> Entry:
         if claim in self._lost:

@@ -340,6 +340,8 @@ PROCESSING: dict[str, Any] = {
     # Redis or RabbitMQ, to carry the messages between web and worker machines. Without one, rows
     # and bells of the database do. Nothing is lost with any of them: the ledger is the truth.
     "BROKER_URL": env.str("STRONGROOM_BROKER_URL", default=""),
+    # How long attempts that came to nothing stay in the trace of a run that succeeded.
+    "TRACE_DAYS": env.int("STRONGROOM_TRACE_DAYS", default=30),
     # Where spans of runs are sent (OTLP over HTTP), such as http://collector:4318/v1/traces.
     "OTLP_ENDPOINT": env.str("STRONGROOM_OTLP_ENDPOINT", default=""),
     # The bell: workers wait on this socket, whoever submits a run rings it.

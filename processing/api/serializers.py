@@ -72,6 +72,8 @@ class StepRecordSerializer(serializers.Serializer[StepView]):
     position = serializers.IntegerField(source="record.position")
     attempt = serializers.IntegerField(source="record.attempt")
     state = serializers.ChoiceField(choices=StepState.choices, source="record.state")
+    kind = serializers.CharField(source="record.kind", allow_blank=True)
+    queue_ms = serializers.FloatField(source="record.queue_ms", allow_null=True)
     started_at = serializers.DateTimeField(source="record.started_at")
     ended_at = serializers.DateTimeField(source="record.ended_at", allow_null=True)
     duration_ms = serializers.FloatField(source="record.duration_ms", allow_null=True)

@@ -64,6 +64,7 @@ def tidy() -> None:
     for command, arguments in (
         ("expire", []),
         ("gc", []),
+        ("compact_traces", []),
         ("verify", [f"--sample={settings.UPLOADS['NIGHTLY_SAMPLE']}"]),
     ):
         try:
