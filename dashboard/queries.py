@@ -13,9 +13,10 @@ from django.shortcuts import get_object_or_404
 
 from config.accounts.models import User
 from dashboard.chart import Chart, chart_of
+from dashboard.graph import Picture, picture_of
 from dashboard.results import Record, Result, failures_of, records_of, results_of, title_of
 from processing import stats
-from processing.definitions import visible_to
+from processing.definitions import definition_of, visible_to
 from processing.models import Pipeline, Run, RunState, StepRecord, StepState
 from processing.pipelines import parse
 from processing.traces import trace_of
@@ -173,6 +174,7 @@ class RunPage:
     chart: Chart
     records: Sequence[Record]
     others: Sequence[Run]
+    graph: Picture
 
     @property
     def can_cancel(self) -> bool:
@@ -199,6 +201,10 @@ def run_page(user: User, run_id: UUID) -> RunPage:
         chart=chart_of(run, records, is_first=not earlier.exists()),
         records=records,
         others=others,
+        graph=picture_of(
+            definition_of(run.version),
+            {record.view.record.step: record.view.record.state for record in records},
+        ),
     )
 
 

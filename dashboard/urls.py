@@ -2,10 +2,23 @@
 
 from django.urls import path
 
-from dashboard import views
+from dashboard import pipeline_views, views
 
 urlpatterns = [
     path("", views.inbox, name="home"),
+    path("pipelines/", pipeline_views.pipelines, name="pipelines"),
+    path("pipelines/<slug:name>/", pipeline_views.pipeline, name="pipeline"),
+    path(
+        "pipelines/<slug:name>/activate/",
+        pipeline_views.pipeline_activate,
+        name="pipeline-activate",
+    ),
+    path("pipelines/<slug:name>/replay/", pipeline_views.replay_start, name="replay-start"),
+    path("replays/", pipeline_views.replays_list, name="replays"),
+    path("replays/<uuid:pk>/", pipeline_views.replay, name="replay"),
+    path("replays/<uuid:pk>/adopt/", pipeline_views.replay_adopt, name="replay-adopt"),
+    path("replays/<uuid:pk>/cancel/", pipeline_views.replay_cancel, name="replay-cancel"),
+    path("runs/<uuid:pk>/differences/", pipeline_views.run_differences, name="run-differences"),
     path("stats/", views.stats, name="stats"),
     path("uploads/<uuid:pk>/", views.upload, name="upload"),
     path("uploads/<uuid:pk>/run/", views.upload_run, name="upload-run"),

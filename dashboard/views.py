@@ -49,14 +49,14 @@ def inbox(request: HttpRequest) -> HttpResponse:
         before=_uuid(request.GET.get("before", "")),
         question=request.GET.get("search", ""),
     )
-    return _render(request, "inbox", data, live="all")
+    return fill(request, "inbox", data, live="all")
 
 
 @page
 @require_safe
 def stats(request: HttpRequest) -> HttpResponse:
     """Show counts, rates, times and errors."""
-    return _render(request, "stats", queries.stats_page(authenticated_user(request)), live="all")
+    return fill(request, "stats", queries.stats_page(authenticated_user(request)), live="all")
 
 
 @page
@@ -64,7 +64,7 @@ def stats(request: HttpRequest) -> HttpResponse:
 def upload(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one upload."""
     data = queries.upload_page(authenticated_user(request), pk)
-    return _render(request, "upload", data, live=f"upload:{pk}")
+    return fill(request, "upload", data, live=f"upload:{pk}")
 
 
 @page
@@ -88,7 +88,7 @@ def upload_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask whether to delete an upload; delete it."""
     user = authenticated_user(request)
     if request.method != "POST":
-        return _render(request, "upload_delete", queries.upload_name(user, pk))
+        return fill(request, "upload_delete", queries.upload_name(user, pk))
     delete_upload(queries.owned_upload(user, pk), cause=Cause(Erasure.Via.OWNER, user.pk))
     messages.success(request, "The file and everything made of it are deleted.")
     return redirect("home")
@@ -99,7 +99,7 @@ def upload_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
 def run(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one run."""
     data = queries.run_page(authenticated_user(request), pk)
-    return _render(request, "run", data, live=f"run:{pk}")
+    return fill(request, "run", data, live=f"run:{pk}")
 
 
 @page
@@ -121,7 +121,7 @@ def run_retry(request: HttpRequest, pk: UUID) -> HttpResponse:
 def account(request: HttpRequest) -> HttpResponse:
     """Show the user's account."""
     data = queries.account_page(authenticated_user(request))
-    return _render(request, "account", data, themes=Theme.choices)
+    return fill(request, "account", data, themes=Theme.choices)
 
 
 @page
@@ -145,7 +145,7 @@ def _act(request: HttpRequest, pk: UUID, act: Callable[[Any], object]) -> HttpRe
     return redirect("run", pk)
 
 
-def _render(
+def fill(
     request: HttpRequest, name: str, data: object, *, live: str = "", **more: object
 ) -> HttpResponse:
     """Fill a template with `data` as `page`; `live` says which events concern it."""

@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from processing.models import Outcome
+
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
@@ -109,6 +111,18 @@ def pill(state: str) -> dict[str, Any]:
     """Show a state: colour, icon and word."""
     colour, name, word = STATES.get(state, ("idle", "file", state))
     return {"colour": colour, "icon_name": name, "word": word}
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """Write a state as a word."""
+    return STATES[state][2] if state in STATES else state.capitalize()
+
+
+@register.filter
+def outcome_word(outcome: str) -> str:
+    """Write what a comparison found."""
+    return str(Outcome(outcome).label)
 
 
 @register.filter

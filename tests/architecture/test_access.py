@@ -32,6 +32,11 @@ PERSONAL = {
     "api-uploads",
     "api-upload-by-name",
     "home",
+    "pipeline",
+    "pipeline-activate",
+    "pipelines",
+    "replay-start",
+    "replays",
     "stats",
 }
 OWNED = {
@@ -48,7 +53,11 @@ OWNED = {
     "api-upload": "upload",
     "api-upload-content": "upload",
     "api-upload-runs": "upload",
+    "replay": "replay",
+    "replay-adopt": "replay",
+    "replay-cancel": "replay",
     "run": "run",
+    "run-differences": "run",
     "run-cancel": "run",
     "run-retry": "run",
     "upload": "upload",

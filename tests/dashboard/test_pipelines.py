@@ -1,0 +1,164 @@
+"""The pages of pipelines and replays."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+
+from dashboard.graph import picture_of
+from processing import definitions, runner
+from processing.models import Origin, Pipeline, Replay, Run, RunState
+from processing.pipelines import read_source
+from processing.queue import ledger
+from tests.dashboard.conftest import Visit
+from tests.dashboard.scenes import checked, hand_in, play
+from uploads.models import Upload
+
+pytestmark = pytest.mark.usefixtures("pipelines")
+
+DIAMOND = """
+name: mine
+title: My diamond
+media_types: [text/plain]
+tags: [draft]
+steps:
+  - checksum
+  - {step: lines, needs: [checksum]}
+  - {step: media_type, needs: [checksum], when: "size < 5 MiB"}
+  - {step: checksum, name: join, needs: [lines, media_type]}
+"""
+
+
+def added(text: str = DIAMOND, *, active: bool = True) -> Any:
+    return definitions.import_source(text, origin=Origin.ADMIN, active=active)
+
+
+def may_change(user: Any) -> None:
+    user.user_permissions.add(
+        Permission.objects.get(codename="change_pipeline", content_type__app_label="processing")
+    )
+
+
+def page(client: Any, name: str, *args: Any, **query: Any) -> str:
+    answer = client.get(reverse(name, args=args), query)
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def test_steps_stand_below_all_they_need() -> None:
+    picture = picture_of(read_source(DIAMOND))
+    boxes = {box.name: box for box in picture.boxes}
+    assert boxes["checksum"].y < boxes["lines"].y == boxes["media_type"].y < boxes["join"].y
+    assert boxes["lines"].x < boxes["media_type"].x
+    assert boxes["checksum"].middle == boxes["join"].middle == picture.width / 2
+    assert len(picture.lines) == 4
+    for box in picture.boxes:
+        assert 0 <= box.x <= picture.width - picture.box_width
+        assert 0 <= box.y <= picture.height - picture.box_height
+
+
+def test_the_picture_has_a_table_twin_and_no_style(visit: Visit, owner: Any) -> None:
+    added()
+    text = page(visit(owner), "pipeline", "mine")
+    assert text.count('class="node') >= 4
+    assert text.count('<path class="edge') == 4
+    assert "style=" not in text
+    table = text[text.index("Table of the steps") :]
+    for part in ("lines, media_type", "size &lt; 5 MiB", "join"):
+        assert part in table
+
+
+def test_a_run_shows_the_states_of_its_steps(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "a.txt", b"some text\n")
+    run = play(upload, checked(upload), state=RunState.RUNNING)
+    text = page(visit(owner), "run", run.pk)
+    assert text.count('class="node succeeded') == 2
+    assert "Not begun" in text
+
+
+def test_pipelines_of_others_are_not_there(visit: Visit, owner: Any, stranger: Any) -> None:
+    added(DIAMOND + "owners: [olive]\n")
+    assert "My diamond" in page(visit(owner), "pipelines")
+    assert "My diamond" not in page(visit(stranger), "pipelines")
+    assert visit(stranger).get(reverse("pipeline", args=["mine"])).status_code == 404
+
+
+def test_a_version_of_other_owners_is_not_there(visit: Visit, owner: Any) -> None:
+    added()
+    added(DIAMOND + "owners: [sam]\n", active=False)
+    client = visit(owner)
+    assert client.get(reverse("pipeline", args=["mine"]), {"version": 2}).status_code == 404
+
+
+@pytest.mark.parametrize("version", ["0", "9", "x", "-1", "9" * 30, "²"])
+def test_a_version_that_there_is_not_answers_404(visit: Visit, owner: Any, version: str) -> None:
+    answer = visit(owner).get(reverse("pipeline", args=["any"]), {"version": version})
+    assert answer.status_code == 404
+
+
+def test_only_who_may_change_pipelines_sees_the_yaml_and_activates(
+    visit: Visit, owner: Any
+) -> None:
+    added()
+    added(DIAMOND.replace("My diamond", "Later"), active=False)
+    client, path = visit(owner), reverse("pipeline-activate", args=["mine"])
+    assert "steps:" not in page(client, "pipeline", "mine", version=2)
+    assert client.post(path, {"version": 2}).status_code == 403
+    may_change(owner)
+    client = visit(owner)
+    assert "steps:" in page(client, "pipeline", "mine", version=2)
+    assert client.post(path, {"version": 2}).status_code == 302
+    active = Pipeline.objects.get(name="mine").active
+    assert active is not None
+    assert active.number == 2
+
+
+def test_a_replay_from_its_start_to_the_new_results(visit: Visit, owner: Any) -> None:
+    added("name: mine\nmedia_types: [text/plain]\ntags: [draft]\nsteps: [checksum]\n")
+    upload = hand_in(owner, "first file.txt", b"some text\n")
+    run = play(upload, checked(upload), state=RunState.SUCCEEDED)
+    added(DIAMOND, active=False)
+    client = visit(owner)
+    started = client.post(
+        reverse("replay-start", args=["mine"]), {"version": "2", "shown_pipeline": "text"}
+    )
+    replay = Replay.objects.get()
+    assert started["Location"] == reverse("replay", args=[replay.pk])
+    assert "Cancel" in page(client, "replay", replay.pk)
+    for claims in ledger.bundles("worker", size=8):
+        runner.execute(*claims)
+    text = page(client, "replay", replay.pk, outcome="changed")
+    assert "first file.txt" in text
+    assert "lines" in text
+    assert "No file is so." in page(client, "replay", replay.pk, outcome="same")
+    new = replay.items.get().run
+    values = page(client, "run-differences", new.pk)
+    assert re.search(r"join.*made", values, re.DOTALL)
+    assert Upload.objects.get().run_id == run.pk
+    client.post(reverse("replay-adopt", args=[replay.pk]))
+    assert Upload.objects.get().run_id == new.pk
+    assert "My diamond" in page(client, "replays") or "version 2" in page(client, "replays")
+
+
+def test_a_replay_that_cannot_start_says_why(visit: Visit, owner: Any) -> None:
+    answer = visit(owner).post(
+        reverse("replay-start", args=["any"]), {"version": "1", "tag": "none"}, follow=True
+    )
+    assert "No file of yours is chosen by this." in answer.content.decode()
+    assert not Run.objects.exists()
+
+
+def test_the_pages_cost_the_same_for_any_number_of_files(
+    visit: Visit, owner: Any, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(5):
+        upload = hand_in(owner, f"{number}.txt", b"some text\n")
+    client = visit(owner)
+    client.post(reverse("replay-start", args=["any"]), {"version": "1"})
+    assert upload is not None
+    with django_assert_max_num_queries(12):
+        page(client, "replay", Replay.objects.get().pk)
+    with django_assert_max_num_queries(8):
+        page(client, "pipelines")
