@@ -42,18 +42,21 @@ class Keeper:
         threading.Thread(target=self._keep, daemon=True, name="keeper").start()
 
     def _keep(self) -> None:
+        before = self.claims
         while True:
             time.sleep(self._pause_s)
-            if claims := self.claims:
+            if claims := self.claims & before:  # most are left long before they need it
                 self._renew(claims)
+            before = self.claims
 
     def _renew(self, claims: Collection[Claim]) -> None:
         try:
             ours = settle(held=claims, endings={})
         except Exception:  # whatever it is: a keeper that ends loses every lease
             logger.warning("leases not renewed", exc_info=True)
-            connection.close()
             return
+        finally:
+            connection.close()
         self.lost |= {claim for claim in claims if claim.run_id not in ours}
 
 

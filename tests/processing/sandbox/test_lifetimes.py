@@ -49,7 +49,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def eventually(condition: Callable[[], bool], *, within_s: float = 3.0) -> bool:
+def eventually(condition: Callable[[], bool], *, within_s: float = 20.0) -> bool:
     deadline = time.monotonic() + within_s
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
