@@ -31,6 +31,7 @@ from uploads.models import Blob, Door, Upload, Verdict
 from uploads.names import seal_name
 from uploads.policy import policy_for
 from uploads.reading import AsWritten, ClosableSource, open_unrecorded, read_unrecorded
+from uploads.room import LOOK_EVERY_BYTES, check_room
 from uploads.storage import Sink, store
 from uploads.validation import (
     Action,
@@ -59,6 +60,7 @@ class Offer:
 
     `size` is what the sender declares, in bytes; the bytes themselves are counted. A second file
     with the same `idempotency` key is the same upload. `parent` is the file that it was in.
+    `remember` is called in the transaction that makes the upload.
     """
 
     owner: User
@@ -71,6 +73,7 @@ class Offer:
     folder: str = ""
     tags: tuple[str, ...] = ()
     parent: Upload | None = None
+    remember: "Callable[[Upload, Offer], None] | None" = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ def judge(offer: Offer) -> Policy:
     check_labels(folder=offer.folder, tags=offer.tags)
     if offer.size is not None:
         check_size(offer.size, rules)
+    check_room(offer.size or 0)
     signals.upload_announced.send(Arrival, owner=offer.owner, pipeline=offer.pipeline)
     return rules
 
@@ -174,6 +178,7 @@ class Arrival:
         self.offer = offer
         self.size = 0
         self.digest: hashlib._Hash | None = hashlib.sha256()
+        self._look_at = LOOK_EVERY_BYTES
         self._rules = rules
         self._left_bytes = left_bytes
         self._reserved = reserved
@@ -208,6 +213,9 @@ class Arrival:
                 self._judge_head()
         if self.digest is not None:
             self.digest.update(data)
+        if self.size >= self._look_at:
+            check_room(max(LOOK_EVERY_BYTES, len(data)))
+            self._look_at = self.size + LOOK_EVERY_BYTES
         if ciphertext := self._writer.update(data):
             self._open_sink().write(ciphertext)
 
@@ -330,6 +338,8 @@ class Arrival:
             created_at=timezone.now(),
         )
         enter(upload)
+        if self.offer.remember is not None:
+            self.offer.remember(upload, self.offer)
         keep_findings(upload.pk, self._actions, source=INTAKE)
         Blob.objects.create(pk=identity.blob_id, upload=upload, is_content=True, size=self.size)
         signals.upload_stored.send(Arrival, upload=upload, pipeline=self.offer.pipeline)

@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "config",
     "config.accounts",
     "config.events",
+    "config.idempotency",
     "django_q",  # before ours, which takes its pages out of the admin
     "uploads",
     "processing",
@@ -319,6 +320,8 @@ UPLOADS: dict[str, Any] = {
     "QUOTA_BYTES": env.int("STRONGROOM_QUOTA_BYTES", default=100 * 1024**3),
     "QUOTA_FILES": env.int("STRONGROOM_QUOTA_FILES", default=1_000_000),
     **JUDGEMENT,
+    # The last bytes of the disk are not for large files; on a small disk, its last twentieth.
+    "RESERVE_BYTES": env.int("STRONGROOM_RESERVE_BYTES", default=512 * 1024**2),
     "DROP_DIR": DATA_DIR / "drop",
     # When `manage.py nightly` tidies up (UTC), and how much of everything it then verifies.
     "NIGHTLY_AT": env.str("STRONGROOM_NIGHTLY_AT", default="03:00"),

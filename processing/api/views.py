@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -17,6 +18,8 @@ from rest_framework.views import APIView
 
 from config.accounts.authentication import authenticated_user
 from config.edge import send_content
+from config.idempotency import keys
+from config.schema import IDEMPOTENCY_KEY as KEY
 from processing.api.serializers import (
     NewRunSerializer,
     PipelineDetailSerializer,
@@ -83,16 +86,37 @@ class RunView(generics.RetrieveAPIView[Run]):
 class UploadRunsView(APIView):
     """Runs over one upload."""
 
-    @extend_schema(request=NewRunSerializer, responses={202: RunSerializer})
+    @extend_schema(request=NewRunSerializer, parameters=[KEY], responses={202: RunSerializer})
     def post(self, request: Request, pk: UUID) -> Response:
         """Run again: another pipeline, another version, or from a later step."""
-        uploads = Upload.objects.owned_by(authenticated_user(request))
-        upload = get_object_or_404(uploads, pk=pk)
+        owner = authenticated_user(request)
+        upload = get_object_or_404(Upload.objects.owned_by(owner), pk=pk)
         body = NewRunSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        run = start_run(upload=upload, **body.validated_data)
-        location = {"Location": reverse("api-run", args=[run.pk])}
-        return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED, headers=location)
+        asked = body.validated_data
+        facts = [f"{name}={asked[name]}" for name in sorted(asked)]
+        found = keys.claim(owner, request._request)
+        if isinstance(found, keys.Replay):
+            found.check(*facts)
+            run = runs_of(request).filter(pk=found.subject).first()
+            if run is None:
+                raise keys.gone()
+            return _accepted(run, {keys.REPLAYED: "true"})
+        try:
+            with transaction.atomic():
+                run = start_run(upload=upload, **asked)
+                if found is not None:
+                    found.keep(run.pk, *facts)
+        except BaseException:
+            if found is not None:
+                found.release()
+            raise
+        return _accepted(run, {})
+
+
+def _accepted(run: Run, headers: dict[str, str]) -> Response:
+    headers = {"Location": reverse("api-run", args=[run.pk]), **headers}
+    return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED, headers=headers)
 
 
 class RunCancelView(APIView):

@@ -1,27 +1,24 @@
 """What takes the body of an upload, piece by piece, while it arrives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from django.http import HttpResponse
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
+from uploads.api.repeating import Answer, Incoming
 from uploads.errors import (
     FileMissing,
     MalformedMultipart,
     TooManyParts,
     Truncated,
 )
-from uploads.intake import Arrival
 from uploads.labels import split_tags
-from uploads.models import Upload
 
 MAX_PARTS = 16
 MAX_FIELD_BYTES = 1024
 FILE_FIELD = "file"
-
-Answer = Callable[[Upload], HttpResponse]
 
 
 @dataclass(frozen=True)
@@ -45,13 +42,13 @@ class Said:
 class OpenFile(Protocol):
     """Begins the upload once the name of the file is known."""
 
-    def __call__(self, *, name: str, declared_type: str, said: Said) -> Arrival: ...
+    def __call__(self, *, name: str, declared_type: str, said: Said) -> Incoming: ...
 
 
 class RawReceiver:
     """The body is the file."""
 
-    def __init__(self, arrival: Arrival, answer: Answer, *, sha256: bytes | None) -> None:
+    def __init__(self, arrival: Incoming, answer: Answer, *, sha256: bytes | None) -> None:
         self._arrival = arrival
         self._answer = answer
         self._sha256 = sha256
@@ -75,7 +72,7 @@ class MultipartReceiver:
         )
         self._open_file = open_file
         self._answer = answer
-        self._arrival: Arrival | None = None
+        self._arrival: Incoming | None = None
         self._segment: MultipartSegment | None = None
         self._fields: dict[str, bytes] = {}
 

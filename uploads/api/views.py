@@ -3,13 +3,14 @@
 import base64
 import binascii
 import re
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.http import parse_header_parameters
+from django.utils.http import parse_etags, parse_header_parameters
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -17,18 +18,22 @@ from rest_framework import generics, status
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.accounts.authentication import authenticated_user
-from config.edge import receive_body, send_content
+from config.edge import send_content
+from config.edge.errors import PreconditionFailed
+from config.schema import IDEMPOTENCY_KEY as KEY
 from uploads import search
 from uploads.api.content import ACCEPT_RISK, accepts_risk, content_headers, plain_request
 from uploads.api.receivers import MultipartReceiver, RawReceiver, Said
+from uploads.api.repeating import Answer, Incoming, Open, receive_once
 from uploads.api.serializers import UploadBodySerializer, UploadSerializer
 from uploads.deletion import delete_upload
 from uploads.erasures import Cause
 from uploads.errors import DigestMalformed, NotMultipart
-from uploads.intake import Arrival, Offer, open_upload
+from uploads.intake import Offer
 from uploads.key_models import Erasure
 from uploads.models import Door, Upload
 from uploads.names import name_of
@@ -96,27 +101,33 @@ class UploadsView(generics.ListAPIView[Upload]):
         uploads = Upload.objects.owned_by(authenticated_user(self.request))
         return uploads.prefetch_related("findings")
 
-    @extend_schema(request=UploadBodySerializer, responses={201: UploadSerializer})
+    @extend_schema(
+        request=UploadBodySerializer, parameters=[KEY], responses={201: UploadSerializer}
+    )
     def post(self, request: Request) -> HttpResponseBase:
         """Hand in a file: field `file`; `pipeline`, `folder`, `tags` before or after it."""
         kind, parameters = parse_header_parameters(request.META.get("CONTENT_TYPE", ""))
         if kind != "multipart/form-data" or not parameters.get("boundary"):
             raise NotMultipart
 
-        def begin(*, name: str, declared_type: str, said: Said) -> Arrival:
-            offer = Offer(
-                owner=authenticated_user(request),
-                name=name,
-                declared_type=declared_type,
-                door=_door(request),
-                pipeline=said.pipeline,
-                folder=said.folder,
-                tags=said.tags,
-            )
-            return open_upload(offer)
+        owner = authenticated_user(request)
 
-        receiver = MultipartReceiver(parameters["boundary"], begin, _created)
-        return receive_body(plain_request(request), receiver)
+        def receiver(open_file: Open, answer: Answer) -> MultipartReceiver:
+            def begin(*, name: str, declared_type: str, said: Said) -> Incoming:
+                offer = Offer(
+                    owner=owner,
+                    name=name,
+                    declared_type=declared_type,
+                    door=_door(request),
+                    pipeline=said.pipeline,
+                    folder=said.folder,
+                    tags=said.tags,
+                )
+                return open_file(offer)
+
+            return MultipartReceiver(parameters["boundary"], begin, answer)
+
+        return receive_once(plain_request(request), owner, receiver, _created)
 
 
 class UploadByNameView(APIView):
@@ -132,11 +143,12 @@ class UploadByNameView(APIView):
             OpenApiParameter("folder", str),
             OpenApiParameter("tags", str, description="With commas between them."),
             OpenApiParameter("Repr-Digest", str, OpenApiParameter.HEADER, description="RFC 9530."),
+            KEY,
         ],
         responses={201: UploadSerializer},
     )
     def put(self, request: Request, name: str) -> HttpResponseBase:
-        """Hand in a file: the body is its content. Every call makes a new upload."""
+        """Hand in a file: the body is its content. Without a key, every call makes a new upload."""
         declared = request.META.get("CONTENT_LENGTH") or None
         said = Said.by(request.query_params)
         offer = Offer(
@@ -150,9 +162,11 @@ class UploadByNameView(APIView):
             size=int(declared) if declared else None,
         )
         digest = _declared_sha256(request)
-        return receive_body(
-            plain_request(request), RawReceiver(open_upload(offer), _created, sha256=digest)
-        )
+
+        def receiver(open_file: Open, answer: Answer) -> RawReceiver:
+            return RawReceiver(open_file(offer), answer, sha256=digest)
+
+        return receive_once(plain_request(request), offer.owner, receiver, _created)
 
 
 class UploadView(generics.RetrieveDestroyAPIView[Upload]):
@@ -163,7 +177,15 @@ class UploadView(generics.RetrieveDestroyAPIView[Upload]):
     def get_queryset(self) -> QuerySet[Upload]:
         return Upload.objects.owned_by(authenticated_user(self.request))
 
+    @extend_schema(parameters=[OpenApiParameter("If-Match", str, OpenApiParameter.HEADER)])
+    def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Delete it, with its runs and results. `If-Match` takes the `ETag` of its content."""
+        return super().delete(request, *args, **kwargs)
+
     def perform_destroy(self, instance: Upload) -> None:
+        required = parse_etags(self.request.headers.get("If-Match", "*"))
+        if required != ["*"] and f'"{instance.sha256}"' not in required:
+            raise PreconditionFailed
         delete_upload(instance, cause=Cause(Erasure.Via.OWNER, instance.owner_id))
 
 

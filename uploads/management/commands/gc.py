@@ -5,13 +5,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from config.events.feed import forget_old_events
+from config.idempotency.keys import forget_old
 from uploads.deletion import GRACE_S, sweep
 
 
 class Command(BaseCommand):
     help = (
-        "Remove doomed blobs, blobs without a row, interrupted writes and old events. Afterwards "
-        "storage holds the blobs that the database knows, and no others."
+        "Remove doomed blobs, blobs without a row, interrupted writes, old events, kept requests. "
+        "Afterwards storage holds the blobs that the database knows, and no others."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,6 +28,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         swept = sweep(grace_s=options["grace"])
         events = forget_old_events()
+        forget_old()
         self.stdout.write(
             f"{swept.doomed} doomed blobs, {swept.orphans} orphans, "
             f"{swept.partials} interrupted writes, {swept.keys} keys of nothing, "
