@@ -23,7 +23,7 @@ def free(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Any) -> Any:
 
     def set_free(count: int, total: int = 10_000 * MIB) -> None:
         disk = Disk(total, total - count, count)
-        monkeypatch.setattr(room.shutil, "disk_usage", lambda _: disk)
+        monkeypatch.setattr("uploads.room.shutil.disk_usage", lambda _: disk)
 
     return set_free
 

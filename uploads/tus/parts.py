@@ -18,6 +18,7 @@ from config.durable import sync_folder
 from uploads.errors import StorageFull
 from uploads.storage import BlobMissing, StorageFailed, store, stores
 from uploads.storage.local import FULL, LocalStore
+from uploads.storage.writing import WriteBehind
 from uploads.tus.errors import SessionGone, SessionLocked
 
 FOLDER = "arriving"  # beside the subfolders of the blobs, and in their file system
@@ -41,6 +42,7 @@ class Part:
         with _refusing():
             _ensure_folder(self._path.parent)
             self._descriptor = os.open(self._path, flags, 0o600)
+        self._behind = WriteBehind(self._descriptor)
 
     @contextmanager
     def locked(self, *, patience_s: float = 0.0) -> Iterator[None]:
@@ -71,12 +73,14 @@ class Part:
         with _refusing():
             os.ftruncate(self._descriptor, size)
             os.lseek(self._descriptor, size, os.SEEK_SET)
+            self._behind = WriteBehind(self._descriptor, size)
 
     def write(self, data: bytes) -> None:
         with _refusing():
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+            self._behind.wrote(len(data))
 
     def sync(self) -> None:
         """Make all that was written durable."""

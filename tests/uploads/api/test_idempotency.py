@@ -64,7 +64,7 @@ def test_without_a_key_every_upload_is_a_new_one(api):
         (post, {"folder": "elsewhere"}),
         (post, {"tags": "red"}),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None) or str(value),
 )
 def test_a_key_belongs_to_one_request(api, hand_in, change):
     assert hand_in(api).status_code == 201
@@ -78,7 +78,9 @@ def test_a_key_belongs_to_one_address(api):
     assert post(api).json()["code"] == "idempotency_key_reused"
 
 
-@pytest.mark.parametrize("key", ["", "a" * 256, "\u00e9", "a\tb"])
+@pytest.mark.parametrize(
+    "key", ["", "a" * 256, "\u00e9", "a\tb"], ids=["empty", "long", "accent", "tab"]
+)
 def test_a_key_that_is_none_is_refused(api, key):
     response = put(api, key=key)
     assert (response.status_code, response.json()["code"]) == (400, "idempotency_key_invalid")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -46,8 +46,9 @@ def free_port() -> int:
 class Installation:
     """The data folder, and at most one web process over it."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, log: Path | None = None) -> None:
         self.data = data
+        self._log = log
         self.port = free_port()
         temporary = data.with_name("temporary")  # where a library might spool
         temporary.mkdir()
@@ -58,7 +59,15 @@ class Installation:
             "DJANGO_SETTINGS_MODULE": "config.settings.local",
         }
         self.web: subprocess.Popen[bytes] | None = None
-        subprocess.run([sys.executable, "-c", PREPARE], cwd=ROOT, env=self.env, check=True)
+        with self._output() as output:
+            subprocess.run(
+                [sys.executable, "-c", PREPARE],
+                cwd=ROOT,
+                env=self.env,
+                stdout=output,
+                stderr=output,
+                check=True,
+            )
         self.start()
         account = json.loads((data / "first-login.json").read_text())["demo"]
         status, _, body = self.request(
@@ -73,13 +82,24 @@ class Installation:
     def start(self) -> None:
         """Start the web process, and return when it answers."""
         command = granian_command(host="127.0.0.1", port=self.port)
-        self.web = subprocess.Popen(command, cwd=ROOT, env=self.env, start_new_session=True)
+        with self._output() as output:
+            self.web = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self.env,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
         for _ in range(400):
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port)).close()
                 return
             time.sleep(0.05)
         raise RuntimeError("the server did not start")
+
+    def _output(self) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+        return contextlib.nullcontext() if self._log is None else self._log.open("ab")
 
     def kill(self) -> None:
         """End the web process as a power cut does, at whatever it is doing."""

@@ -1,0 +1,406 @@
+"""How fast files come in, beside servers that store them as they are.
+
+    python -m tests.benchmarks.receiving                      # everything, for a quiet machine
+    python -m tests.benchmarks.receiving --mib 256 --rounds 3 --large-mib 512
+
+All servers get the same bytes over loopback, in turn, in the same run, and store them in folders of
+the same file system. Ours encrypts, hashes and syncs; the others do neither. Printed are medians
+with the lowest and the highest, CPU seconds of the server, and ratios of medians. The file that is
+sent lies in memory (/dev/shm), so that its disk is not measured.
+
+Peers: `@tus/server` of npm with its file store, nginx with `dav_methods PUT`, and a Django project
+with a FileField on granian. One that cannot be started here is left out, and said so.
+"""
+
+import argparse
+import base64
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPResponse
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+from tests.benchmarks.peers.servers import Peer, filefield, nginx, tus_node
+from tests.uploads.tus.installation import Installation
+
+MIB = 1024 * 1024
+SMALL_BYTES = 10_000
+SMALL_S = 5.0
+SMALL_CLIENTS = 8
+BOUNDARY = "a-boundary-that-is-not-in-the-file"
+GOALS = {
+    ("one stream by raw PUT", "@tus/server"): 1.5,
+    ("one stream by tus", "@tus/server"): 1.5,
+    ("one stream by raw PUT", "nginx"): 0.5,
+    ("one form", "Django FileField"): 1.2,
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One upload: how long it took, and what it cost the server. In seconds."""
+
+    seconds: float
+    cpu_s: float
+
+
+# --- A client that costs little ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class File:
+    """What is sent: `size` bytes of the file at `path`."""
+
+    path: Path
+    size: int
+
+    def send(self, client: socket.socket) -> None:
+        with self.path.open("rb") as content:
+            sent = 0
+            while sent < self.size:
+                sent += os.sendfile(client.fileno(), content.fileno(), sent, self.size - sent)
+
+
+def exchange(
+    port: int,
+    line: str,
+    headers: dict[str, str],
+    file: File | None = None,
+    *,
+    around: tuple[bytes, bytes] = (b"", b""),
+) -> tuple[dict[str, str], bytes]:
+    """Send one request; return headers and body of its answer, which must be a success."""
+    before, after = around
+    length = len(before) + (file.size if file else 0) + len(after)
+    head = [f"{line} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Content-Length: {length}"]
+    head += [f"{name}: {value}" for name, value in headers.items()]
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall("\r\n".join([*head, "", ""]).encode() + before)
+        if file is not None:
+            file.send(client)
+        client.sendall(after)
+        response = HTTPResponse(client)
+        response.begin()
+        body = response.read()
+        if response.status >= 300:
+            raise RuntimeError(f"{line} was answered {response.status}: {body[:200]!r}")
+        return {name.lower(): value for name, value in response.getheaders()}, body
+
+
+def form(file: str) -> tuple[bytes, bytes]:
+    """Return what stands before and after a file in a form."""
+    before = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{file}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    return before.encode(), f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+FORM_TYPE = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+TUS = {"Tus-Resumable": "1.0.0"}
+CHUNK_TYPE = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+
+
+def by_tus(port: int, path: str, headers: dict[str, str], file: File) -> dict[str, str]:
+    """Begin an upload and send it in one PATCH, as tus-js-client does; return its headers."""
+    name = base64.b64encode(b"big.bin").decode()
+    begin = {**TUS, **headers, "Upload-Length": str(file.size)}
+    said, _ = exchange(port, f"POST {path}", {**begin, "Upload-Metadata": f"filename {name}"})
+    address = "/" + said["location"].partition("//")[2].partition("/")[2]
+    address = address if "//" in said["location"] else said["location"]
+    return exchange(port, f"PATCH {address}", {**TUS, **headers, **CHUNK_TYPE}, file)[0]
+
+
+# --- Ours --------------------------------------------------------------------------------------
+
+
+class Strongroom:
+    """One web process of ours, without workers, and what a client does with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.installation = Installation(folder / "data", log=folder / "web.log")
+        self.port = self.installation.port
+        self.made: list[str] = []
+        self._account = json.loads((folder / "data" / "first-login.json").read_text())["demo"]
+
+    def sign_in(self) -> None:
+        """Get a fresh token: they are good for ten minutes."""
+        kind = {"Content-Type": "application/json"}
+        body = json.dumps(self._account).encode()
+        _, answer = exchange(self.port, "POST /api/v1/token/", kind, around=(body, b""))
+        self.signed = {"Authorization": f"Bearer {json.loads(answer)['access']}"}
+
+    def put(self, file: File) -> None:
+        kind = {"Content-Type": "application/octet-stream"}
+        said, _ = exchange(self.port, "PUT /api/v1/uploads/big.bin", {**self.signed, **kind}, file)
+        self.made.append(said["location"])
+
+    def tus(self, file: File) -> None:
+        self.made.append(by_tus(self.port, "/api/v1/tus/", self.signed, file)["upload-location"])
+
+    def form(self, file: File) -> None:
+        said, _ = exchange(
+            self.port,
+            "POST /api/v1/uploads/",
+            {**self.signed, **FORM_TYPE},
+            file,
+            around=form("big.bin"),
+        )
+        self.made.append(said["location"])
+
+    def forget(self) -> None:
+        """Delete what was stored."""
+        for location in self.made:
+            exchange(self.port, f"DELETE {location}", self.signed)
+        self.made.clear()
+
+    def family(self) -> list[psutil.Process]:
+        assert self.installation.web is not None
+        main = psutil.Process(self.installation.web.pid)
+        return [main, *main.children(recursive=True)]
+
+
+# --- Measuring ---------------------------------------------------------------------------------
+
+
+def cpu_of(family: Sequence[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in family)
+
+
+def sample(family: Sequence[psutil.Process], act: Callable[[], None]) -> Sample:
+    os.sync()  # what an earlier one left to be written is not this one's
+    cpu, began = cpu_of(family), time.perf_counter()
+    act()
+    return Sample(time.perf_counter() - began, cpu_of(family) - cpu)
+
+
+@contextmanager
+def peak_of(process: psutil.Process) -> Iterator[list[float]]:
+    """Give the most memory, in MiB above what it was at the start, that a process took."""
+    status = Path(f"/proc/{process.pid}/status")
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # the peak begins anew
+    idle = process.memory_info().rss / MIB
+    result: list[float] = []
+    yield result
+    peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    result += [int(peak.split()[1]) / 1024 - idle]
+
+
+def spread(values: Sequence[float], digits: int = 0) -> str:
+    low, middle, high = min(values), median(values), max(values)
+    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+
+
+def compare(title: str, sides: dict[str, Callable[[], Sample]], size: int, rounds: int) -> None:
+    """Measure all sides in turn, and print each beside our own, which comes first."""
+    found: dict[str, list[Sample]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        for name, measure in sides.items():
+            one = measure()
+            if number:  # the first one warms up
+                found[name].append(one)
+    print(f"\n{title}\n\n| server | MB/s | CPU s/GiB | ours to this |\n|---|---|---|---|")
+    ours = median(s.seconds for s in next(iter(found.values())))
+    for name, samples in found.items():
+        rates = [size / 1e6 / s.seconds for s in samples]
+        cpu = [s.cpu_s * 1024 * MIB / size for s in samples]
+        ratio = median(s.seconds for s in samples) / ours
+        goal = GOALS.get((title.partition(",")[0], name))
+        said = "" if goal is None else f" (goal {goal:g}: {'met' if ratio >= goal else 'MISSED'})"
+        print(f"| {name} | {spread(rates)} | {spread(cpu, 2)} | {ratio:.2f}{said} |")
+
+
+def together(count: int, act: Callable[[File], None], file: File) -> None:
+    with ThreadPoolExecutor(count) as pool:
+        for job in [pool.submit(act, file) for _ in range(count)]:
+            job.result()
+
+
+def small_per_s(act: Callable[[File], None], file: File) -> float:
+    """Return how many small files come in a second from a few clients."""
+    end, counts = time.monotonic() + SMALL_S, [0] * SMALL_CLIENTS
+
+    def client(number: int) -> None:
+        while time.monotonic() < end:
+            act(file)
+            counts[number] += 1
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(SMALL_CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / SMALL_S
+
+
+# --- Scenes ------------------------------------------------------------------------------------
+
+
+class Scene:
+    """All servers that could be started, over folders of one file system."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        (folder / "ours").mkdir()
+        self.ours = Strongroom(folder / "ours")
+        stack.callback(self.ours.installation.end)
+        self.peers: dict[str, Peer] = {}
+        for name, start in (
+            ("@tus/server", tus_node),
+            ("nginx", nginx),
+            ("Django FileField", filefield),
+        ):
+            place = folder / start.__name__
+            place.mkdir()
+            try:
+                self.peers[name] = stack.enter_context(start(place))
+            except (OSError, RuntimeError) as error:
+                print(f"Left out: {name} could not be started ({error}).")
+
+    def mine(self, act: Callable[[], None]) -> Sample:
+        found = sample(self.ours.family(), act)
+        self.ours.forget()
+        return found
+
+    def theirs(self, name: str, act: Callable[[], None]) -> Sample:
+        peer = self.peers[name]
+        found = sample(peer.family(), act)
+        peer.forget()
+        return found
+
+    def send_to(self, name: str) -> Callable[[File], None]:
+        """Return what hands a file in at a peer, in its own way."""
+        port = self.peers[name].port
+        if name == "nginx":
+            return lambda file: _ignore(
+                exchange(port, f"PUT /{threading.get_ident()}-{time.time_ns()}.bin", {}, file)
+            )
+        if name == "@tus/server":
+            return lambda file: _ignore(by_tus(port, "/files", {}, file))
+        return lambda file: _ignore(
+            exchange(port, "POST /upload/", FORM_TYPE, file, around=form("big.bin"))
+        )
+
+    def sides(
+        self, ours: Callable[[File], None], names: Sequence[str], file: File, streams: int = 1
+    ) -> dict[str, Callable[[], Sample]]:
+        def run(act: Callable[[File], None]) -> Callable[[], None]:
+            return partial(act, file) if streams == 1 else partial(together, streams, act, file)
+
+        sides: dict[str, Callable[[], Sample]] = {"Strongroom": partial(self.mine, run(ours))}
+        for name in names:
+            if name in self.peers:
+                sides[name] = partial(self.theirs, name, run(self.send_to(name)))
+        return sides
+
+
+def _ignore(_: object) -> None:
+    """Nothing more is asked of an answer than that it came."""
+
+
+def measure(scene: Scene, content: Path, options: argparse.Namespace) -> None:
+    ours, rounds = scene.ours, options.rounds
+    ours.sign_in()
+    big = File(content, options.mib * MIB)
+    what = f"{options.mib} MiB"
+    streams = ["@tus/server", "nginx"]
+    compare(f"one stream by raw PUT, {what}", scene.sides(ours.put, streams, big), big.size, rounds)
+    ours.sign_in()
+    compare(f"one stream by tus, {what}", scene.sides(ours.tus, streams, big), big.size, rounds)
+    ours.sign_in()
+    sides = scene.sides(ours.form, ["Django FileField"], big)
+    compare(f"one form, {what}", sides, big.size, rounds)
+    ours.sign_in()
+    part = File(content, options.stream_mib * MIB)
+    compare(
+        f"16 streams by raw PUT, {options.stream_mib} MiB each",
+        scene.sides(ours.put, [*streams, "Django FileField"], part, streams=16),
+        16 * part.size,
+        max(1, rounds // 2),
+    )
+    measure_small(scene, content, rounds)
+    measure_memory(scene, content, options)
+
+
+def measure_small(scene: Scene, content: Path, rounds: int) -> None:
+    ours, file = scene.ours, File(content, SMALL_BYTES)
+    ours.sign_in()
+    sides: dict[str, Callable[[File], None]] = {
+        "Strongroom, raw PUT": ours.put,
+        "Strongroom, form": ours.form,
+        **{name: scene.send_to(name) for name in scene.peers},
+    }
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, act in sides.items():
+            found[name].append(small_per_s(act, file))
+        for peer in scene.peers.values():
+            peer.forget()
+    print(f"\nfiles of {SMALL_BYTES:,} bytes, {SMALL_CLIENTS} clients, a connection each\n")
+    print("| server | files/s |\n|---|---|")
+    for name, rates in found.items():
+        print(f"| {name} | {spread(rates)} |")
+    ours.made.clear()  # as many deletions would take longer than all the rest
+
+
+def measure_memory(scene: Scene, content: Path, options: argparse.Namespace) -> None:
+    ours = scene.ours
+    ours.sign_in()
+    worker = ours.installation.worker()
+    with content.open("r+b") as file:
+        file.truncate(max(options.large_mib, options.mib) * MIB)  # zeros, which take no memory
+    part = File(content, options.stream_mib * MIB)
+    print("\nmemory of the web process above idle\n\n| load | MiB (goal: at most 64) |\n|---|---|")
+    for title, act in (
+        (
+            f"one stream of {options.large_mib} MiB by raw PUT",
+            partial(ours.put, File(content, options.large_mib * MIB)),
+        ),
+        (
+            f"one stream of {options.large_mib} MiB by tus",
+            partial(ours.tus, File(content, options.large_mib * MIB)),
+        ),
+        (f"16 streams of {options.stream_mib} MiB", partial(together, 16, ours.put, part)),
+    ):
+        ours.sign_in()
+        with peak_of(worker) as peak:
+            act()
+        ours.forget()
+        print(f"| {title} | {peak[0]:.1f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--mib", type=int, default=1024, help="of one stream")
+    parser.add_argument("--stream-mib", type=int, default=128, help="of each of 16 streams")
+    parser.add_argument("--large-mib", type=int, default=4096, help="for the memory")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="on the file system to measure")
+    options = parser.parse_args()
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(prefix="receiving-", dir=options.folder) as folder,
+        tempfile.NamedTemporaryFile(prefix="receiving-", dir=memory) as content,
+        ExitStack() as stack,
+    ):
+        block = os.urandom(MIB)
+        for _ in range(options.mib):
+            content.write(block)
+        content.flush()
+        print(f"{shutil.disk_usage(folder).free / 1e9:,.0f} GB are free in {folder}.")
+        measure(Scene(Path(folder), stack), Path(content.name), options)
+
+
+if __name__ == "__main__":
+    main()
