@@ -9,11 +9,10 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils import timezone
 
 from processing.journal import Journal, Note
 from processing.models import RunState, StepRecord, StepState
-from processing.queue import Claim
+from processing.queue import Claim, now
 
 PAUSE = timedelta(seconds=1)
 
@@ -55,5 +54,5 @@ def _queue_up(kind: str) -> None:
 
 def _at_it(kind: str) -> int:
     in_progress = StepRecord.objects.filter(kind=kind, state=StepState.RUNNING)
-    alive = {"run__state": RunState.RUNNING, "run__lease_expires_at__gt": timezone.now()}
+    alive = {"run__state": RunState.RUNNING, "run__lease_expires_at__gt": now()}
     return in_progress.filter(**alive).count()

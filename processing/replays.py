@@ -116,7 +116,7 @@ def start_replay(*, owner: User, version: PipelineVersion, selection: Selection)
             version=version,
             priority=Priority.BACKGROUND,
             created_at=now,
-            due_at=now,
+            due_at=queue.now(),
         )
         for upload_id, _ in uploads
     ]

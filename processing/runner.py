@@ -11,7 +11,6 @@ from functools import cache
 from uuid import UUID
 
 from django.conf import settings
-from django.utils import timezone
 
 from config.accounts.models import User
 from config.errors import AppError
@@ -72,7 +71,7 @@ def _execute(bundle: "Bundle", claim: Claim) -> Ending:
     except ClaimLost:
         raise
     except NoTurn:
-        return Ending(RunState.QUEUED, due_at=timezone.now() + caps.PAUSE * _jitter(), counts=False)
+        return Ending(RunState.QUEUED, due_at=queue.now() + caps.PAUSE * _jitter(), counts=False)
     except (StepFailed, AppError) as error:
         return _after(claim, error)
     except Exception as error:
@@ -134,11 +133,11 @@ def _after(claim: Claim, error: Exception) -> Ending:
     """Return how a run is left after `error`: parked with the reason, or queued once more."""
     code, detail = traces.reason_of(error)
     if isinstance(error, checking.NotChecked) and error.pause:
-        return Ending(RunState.QUEUED, due_at=timezone.now() + error.pause, counts=False)
+        return Ending(RunState.QUEUED, due_at=queue.now() + error.pause, counts=False)
     again = code in PASSING or isinstance(error, TryAgain)
     if again and claim.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
         pause = min(FIRST_PAUSE * 2 ** (claim.attempt - 1), LONGEST_PAUSE)
-        return Ending(RunState.QUEUED, due_at=timezone.now() + pause * _jitter())
+        return Ending(RunState.QUEUED, due_at=queue.now() + pause * _jitter())
     return Ending(RunState.FAILED, error_code=code, error_detail=detail)
 
 

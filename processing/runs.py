@@ -37,7 +37,7 @@ def start_run(
         version=chosen,
         from_step=from_step,
         created_at=now,
-        due_at=now,
+        due_at=queue.now(),
     )
     run.save(force_insert=True)
     if from_step:

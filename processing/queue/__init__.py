@@ -9,6 +9,7 @@ from django.db import transaction
 
 from processing.queue import ledger
 from processing.queue.broker import BellBroker, submit
+from processing.queue.clock import now
 from processing.queue.heartbeat import QueueHealth, health
 from processing.queue.keeper import held, is_lost
 from processing.queue.ledger import (
@@ -39,6 +40,7 @@ __all__ = [
     "held",
     "is_full",
     "is_lost",
+    "now",
     "release",
     "renew",
     "requeue",

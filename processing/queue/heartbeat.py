@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from django.db import Error, connection
 from django.db.models import Max, Min
-from django.utils import timezone
 
 from processing.models import Run, RunState, Worker
+from processing.queue import clock
 from processing.queue.ledger import lease
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class QueueHealth:
 
 def health() -> QueueHealth:
     """Return how the queue is doing, over all clusters."""
-    now = timezone.now()
+    now = clock.now()
     sign = last_sign_of_life()
     silence_s = (now - sign).total_seconds() if sign else None
     due = Run.objects.filter(state=RunState.QUEUED).aggregate(oldest=Min("due_at"))["oldest"]
@@ -73,7 +73,7 @@ class Heart:
         """Show that this worker is alive and gets around to things."""
         if time.monotonic() - self._beat_at < BEAT_S:
             return
-        now = timezone.now()
+        now = clock.now()
         name = name_of(os.getpid(), parent=os.getppid())
         _, is_new = Worker.objects.update_or_create(name=name, defaults={"seen_at": now})
         if is_new:

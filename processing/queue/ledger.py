@@ -4,8 +4,7 @@ Every change is one conditional update, whose condition is what makes it right: 
 one gets the row; whoever has lost a claim writes nothing any more. The upload's own state, which
 mirrors its latest run, and the news of it are part of the same transaction.
 
-Leases are compared with the clock of the machine that looks. Machines that share a database must
-agree on the time to within a fraction of the lease.
+Leases are compared with the database's clock, where the database is a server of its own.
 """
 
 import logging
@@ -20,10 +19,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, UUIDField
-from django.utils import timezone
 
 from config.events.announce import announce_all, news
 from processing.models import Priority, Run, RunState
+from processing.queue import clock
 from uploads.models import Upload
 
 logger = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ def lease() -> timedelta:
 
 # --- Taking -----------------------------------------------------------------------------------
 
-_DUE = "state = 'queued' AND due_at <= %(now)s"
+_DUE = "state = 'queued' AND due_at <= %(due)s"
 _ABANDONED = "state = 'running' AND lease_expires_at < %(now)s AND attempt < %(max_attempts)s"
 _THIS_ONE = f"id = %(run)s AND ({_DUE} OR {_ABANDONED})"
 _NEXT_ONES = f"""{_DUE} AND priority = %(priority)s AND owner_id = (
@@ -111,9 +110,10 @@ def _take(
     which: str, worker: str, *, priority: int = Priority.NORMAL, count: int = 1, **ids: UUID
 ) -> list[Run]:
     """Take the first runs of `which`; the caller has begun the transaction."""
-    now = timezone.now()
+    now = clock.now()
     values = {
         "now": now,
+        "due": now + clock.SLACK,
         "lease_end": now + lease(),
         "max_attempts": settings.PROCESSING["MAX_ATTEMPTS"],
         "worker": worker,
@@ -154,7 +154,7 @@ def renew(*claims: Claim) -> bool:
 
     Inside a transaction, True also means that nobody else gets the runs before its end.
     """
-    return len(_change(claims, "lease_expires_at = %s", [timezone.now() + lease()])) == len(claims)
+    return len(_change(claims, "lease_expires_at = %s", [clock.now() + lease()])) == len(claims)
 
 
 def settle(*, held: Collection[Claim], endings: Mapping[Claim, Ending]) -> set[UUID]:
@@ -168,7 +168,7 @@ def settle(*, held: Collection[Claim], endings: Mapping[Claim, Ending]) -> set[U
         by_ending[ending].append(claim)
     with transaction.atomic():
         # All runs before the first upload: who deletes an upload takes them in the same order.
-        renewed = _change(held, "lease_expires_at = %s", [timezone.now() + lease()])
+        renewed = _change(held, "lease_expires_at = %s", [clock.now() + lease()])
         left = [(_leave(claims, ending), ending) for ending, claims in by_ending.items()]
         for runs, ending in left:
             _tell(runs, ending.state)
@@ -210,10 +210,10 @@ def _leave(
     values: list[object] = [ending.state, ending.error_code, ending.error_detail]
     if ending.state == RunState.QUEUED:
         changes += ", due_at = %s, attempt = attempt - %s"
-        values += [ending.due_at or timezone.now(), int(not ending.counts)]
+        values += [ending.due_at or clock.now(), int(not ending.counts)]
     else:
         changes += ", ended_at = %s"
-        values += [timezone.now()]
+        values += [clock.now()]
     return _change(claims, changes, values, expired_at=expired_at)
 
 
@@ -271,7 +271,7 @@ def cancel(run_id: UUID) -> bool:
         RunState.CANCELLED,
         fence=F("fence") + 1,
         lease_expires_at=None,
-        ended_at=timezone.now(),
+        ended_at=clock.now(),
     )
 
 
@@ -282,7 +282,7 @@ def reopen(run_id: UUID) -> bool:
         (RunState.FAILED, RunState.CANCELLED),
         RunState.QUEUED,
         attempt=0,
-        due_at=timezone.now(),
+        due_at=clock.now(),
         started_at=None,
         ended_at=None,
         error_code="",
@@ -298,7 +298,7 @@ def requeue_abandoned() -> int:
     from processing import traces  # noqa: PLC0415 - it needs the claims of this module
 
     found = 0
-    now = timezone.now()
+    now = clock.now()
     expired = Run.objects.filter(state=RunState.RUNNING, lease_expires_at__lt=now)
     for run in expired.order_by("lease_expires_at"):
         with transaction.atomic():
@@ -317,7 +317,7 @@ def give_back(workers: str) -> None:
     """Release what workers whose names begin with `workers` held when they were stopped."""
     for run in Run.objects.filter(state=RunState.RUNNING, worker__startswith=workers):
         with suppress(ClaimLost):
-            release(_claim_on(run), due_at=timezone.now(), counts=False)
+            release(_claim_on(run), due_at=clock.now(), counts=False)
 
 
 def _giving_up(run: Run) -> Ending:
