@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404
 
 from config.accounts.models import User
 from dashboard.chart import Chart, chart_of
+from dashboard.findings import Found, found
 from dashboard.graph import Picture, picture_of
 from dashboard.results import Record, Result, failures_of, records_of, results_of, title_of
 from processing import stats
@@ -126,6 +127,7 @@ class UploadPage:
     failures: Sequence[Record]
     pipelines: Sequence[Pipeline]
     steps: Sequence[str]
+    findings: Sequence[Found]
 
     @property
     def is_working(self) -> bool:
@@ -144,10 +146,11 @@ def upload_page(user: User, upload_id: UUID) -> UploadPage:
         name=printable(names_of([upload])[upload.pk]),
         run=run,
         runs=runs,
-        results=results_of(records),
+        results=[] if upload.held else results_of(records),
         failures=failures_of(records) if upload.state == UploadState.FAILED else [],
         pipelines=[version.pipeline for version in visible_to(user)],
         steps=[use.name for use in parse(run.version.definition).steps] if run else [],
+        findings=found(upload.findings.all()),
     )
 
 

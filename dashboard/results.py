@@ -62,10 +62,17 @@ class Result:
         return [a for a in self.artifacts if a.media_type.startswith("image/")]
 
 
+CHECK_TITLES = {
+    "archive_limits": "Archive limits",
+    "antivirus": "Virus scanner",
+    "yara": "YARA rules",
+}
+
+
 def title_of(step: str) -> str:
     """Return the title of a registered step; the name itself, if it is registered no more."""
     known = REGISTRY.get(step)
-    return known.title if known else step
+    return known.title if known else CHECK_TITLES.get(step, step)
 
 
 def records_of(run: Run, trace: Sequence[StepView]) -> list[Record]:
@@ -83,7 +90,7 @@ def results_of(records: Sequence[Record]) -> list[Result]:
     left = MAX_EXCERPTS
     results = []
     for record in sorted(records, key=lambda record: record.step in LAST):
-        if record.view.record.state != StepState.SUCCEEDED:
+        if record.view.record.state != StepState.SUCCEEDED or record.view.record.position < 0:
             continue
         texts = [a for a in record.view.artifacts if _is_text(record.step, a)][:left]
         left -= len(texts)

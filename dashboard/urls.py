@@ -22,6 +22,7 @@ urlpatterns = [
     path("stats/", views.stats, name="stats"),
     path("uploads/<uuid:pk>/", views.upload, name="upload"),
     path("uploads/<uuid:pk>/run/", views.upload_run, name="upload-run"),
+    path("uploads/<uuid:pk>/fetch/", views.upload_fetch, name="upload-fetch"),
     path("uploads/<uuid:pk>/delete/", views.upload_delete, name="upload-delete"),
     path("runs/<uuid:pk>/", views.run, name="run"),
     path("runs/<uuid:pk>/cancel/", views.run_cancel, name="run-cancel"),

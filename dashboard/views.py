@@ -83,6 +83,13 @@ def upload_run(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @page
+@require_safe
+def upload_fetch(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Ask whether to take the risk of a file that is held."""
+    return _render(request, "upload_fetch", queries.upload_page(authenticated_user(request), pk))
+
+
+@page
 @require_http_methods(["GET", "HEAD", "POST"])
 def upload_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask whether to delete an upload; delete it."""

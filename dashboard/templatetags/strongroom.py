@@ -18,7 +18,7 @@ register = template.Library()
 NOTHING = "\N{EN DASH}"
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
-# State -> (colour, icon, word). Runs, uploads and step records share the words.
+# State or verdict -> (colour, icon, word). Runs, uploads and step records share the words.
 STATES = {
     "queued": ("idle", "hourglass", "Queued"),
     "running": ("busy", "loader-circle", "Running"),
@@ -27,6 +27,10 @@ STATES = {
     "cancelled": ("idle", "ban", "Cancelled"),
     "skipped": ("idle", "chevrons-right", "Skipped"),
     "abandoned": ("idle", "unplug", "Abandoned"),
+    "pending": ("idle", "hourglass", "Being checked"),
+    "passed": ("good", "shield-check", "Checked"),
+    "quarantined": ("bad", "octagon-x", "In quarantine"),
+    "not_checked": ("bad", "triangle-alert", "Not checked"),
 }
 
 # Beginning of a media type -> icon; the first that fits counts.

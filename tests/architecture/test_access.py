@@ -62,6 +62,7 @@ OWNED = {
     "run-retry": "run",
     "upload": "upload",
     "upload-delete": "upload",
+    "upload-fetch": "upload",
     "upload-run": "upload",
 }
 # A protocol that comes before who asks, and an address that authorises by itself: their own tests

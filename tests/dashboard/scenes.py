@@ -13,7 +13,7 @@ from processing.models import Artifact, Run, RunState, StepRecord, StepState
 from processing.pipelines import parse
 from uploads.intake import Offer, receive_upload
 from uploads.keys import upload_key
-from uploads.models import Blob, Door, Upload
+from uploads.models import Blob, Door, Upload, Verdict
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ def play(upload: Upload, scenes: Mapping[str, Scene], *, state: RunState, attemp
     if state == RunState.FAILED:
         run.error_code, run.error_detail = FAILURE
     run.save()
-    Upload.objects.filter(pk=upload.pk).update(state=state, run_id=run.pk)
+    passed = {"verdict": Verdict.PASSED, "held": False}
+    Upload.objects.filter(pk=upload.pk).update(state=state, run_id=run.pk, **passed)
     upload.refresh_from_db()
     return run
 

@@ -176,7 +176,7 @@ def test_the_pages_cost_the_same_for_any_number_of_runs_and_records(
     client = visit(owner)
     # Session, user, upload, runs, two for the key, records, artifacts, two for the name, two for
     # the pipelines.
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         client.get(reverse("upload", args=[upload.pk]))
     # Session, user, run, two for the key, records, artifacts, two for the name, other runs.
     with django_assert_num_queries(11):

@@ -1,0 +1,34 @@
+"""What was found in a file, in sentences for its owner."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from uploads.errors import REFUSALS_OF_CONTENT
+from uploads.models import Finding
+from uploads.validation import ACTIONS, Action
+
+SENTENCES = {code: refusal.detail for code, refusal in REFUSALS_OF_CONTENT.items()} | {
+    "archive_limits": "It unpacks to more, or deeper, than is allowed.",
+    "malware": "The virus scanner knows something in it as harmful.",
+    "rule_match": "A rule of this installation matches it.",
+    "unsafe_member": "The archive has links, devices, or paths that lead elsewhere.",
+}
+assert set(SENTENCES) == set(ACTIONS)  # noqa: S101 - a finding without a sentence is a mistake
+
+
+@dataclass(frozen=True)
+class Found:
+    """One finding: what it means, and whether it is why the file is held."""
+
+    code: str
+    sentence: str
+    holds: bool
+
+
+def found(findings: Iterable[Finding]) -> list[Found]:
+    """Return what the page of an upload says of its findings."""
+    holding = (Action.QUARANTINE, Action.REFUSE)
+    return [
+        Found(row.code, SENTENCES.get(row.code, row.code), row.action in holding)
+        for row in findings
+    ]
