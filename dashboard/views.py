@@ -86,7 +86,7 @@ def upload_run(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_safe
 def upload_fetch(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask whether to take the risk of a file that is held."""
-    return _render(request, "upload_fetch", queries.upload_page(authenticated_user(request), pk))
+    return fill(request, "upload_fetch", queries.upload_page(authenticated_user(request), pk))
 
 
 @page

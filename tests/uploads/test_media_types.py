@@ -36,8 +36,15 @@ def packed(members: dict[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         for name, content in members.items():
-            archive.writestr(name, content)
+            archive.writestr(member(name, method), content)
     return file.getvalue()
+
+
+def member(name: str, method: int = zipfile.ZIP_DEFLATED) -> zipfile.ZipInfo:
+    """Return a member of no particular day: what is packed twice must be the same bytes."""
+    info = zipfile.ZipInfo(name)
+    info.compress_type = method
+    return info
 
 
 class OneWay(io.BytesIO):
@@ -54,7 +61,7 @@ def streamed(members: dict[str, str]) -> bytes:
     file = OneWay()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            archive.writestr(name, content)
+            archive.writestr(member(name), content)
     return file.getvalue()
 
 
