@@ -2,8 +2,9 @@
 
 A backlog of files of 10 KB, each with five steps, five records and one artifact, is drained by a
 real cluster; in the same run, on the same machine and with as many processes, Celery drains a
-backlog of tasks that do nothing, through Redis and with late acknowledgement. The goal is half of
-its rate. On SQLite, or on the empty database that STRONGROOM_DATABASE_URL names.
+backlog of tasks that do nothing, through Redis and with late acknowledgement: without results, and
+with results kept in Redis, since ours are kept. The goal is half of its rate.
+On SQLite, or on the empty database that STRONGROOM_DATABASE_URL names.
 
 Celery is installed into a folder of its own (--celery FOLDER keeps it). Without Redis on
 STRONGROOM_BENCH_REDIS, or with --alone, only our side is measured.
@@ -40,9 +41,11 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 CELERY_APP = """
 import os
 from celery import Celery
-app = Celery("bench", broker=os.environ["BENCH_REDIS"])
+results = os.environ["BENCH_RESULTS"] == "1"
+url = os.environ["BENCH_REDIS"]
+app = Celery("bench", broker=url, backend=url if results else None)
 app.conf.update(
-    task_acks_late=True, worker_prefetch_multiplier=1, task_ignore_result=True,
+    task_acks_late=True, worker_prefetch_multiplier=1, task_ignore_result=not results,
     task_default_queue="strongroom-bench", broker_connection_retry_on_startup=True,
     worker_hijack_root_logger=False,
 )
@@ -178,17 +181,75 @@ def server_cpu_s(known: float = 0.0) -> float:
     return total - known
 
 
+# --- Parts ------------------------------------------------------------------------------------
+
+
+def record_us(make: Callable[[int], None]) -> float:
+    """Return the microseconds that one record of a bundle's 40 takes, from note to commit."""
+    from django.utils import timezone
+
+    from processing.journal import Journal, Note
+    from processing.models import Run, RunState, StepRecord, StepState
+    from processing.queue import Ending, ledger
+
+    make(8)
+    (claims,) = ledger.bundles("bench", size=8)
+    runs = Run.objects.select_related("upload").in_bulk([claim.run_id for claim in claims])
+    journal = Journal(lambda claim, error: Ending(RunState.FAILED))
+    began = time.perf_counter()
+    for claim in claims:
+        for position in range(len(STEPS)):
+            record = StepRecord(
+                run=runs[claim.run_id],
+                position=position,
+                step=f"step-{position}",
+                attempt=claim.fence,
+                state=StepState.SUCCEEDED,
+                started_at=timezone.now(),
+                ended_at=timezone.now(),
+                sealed_output=bytes(120),
+            )
+            journal.note(claim, Note(record))
+        journal.leave(claim, Ending(RunState.SUCCEEDED))
+    journal.flush()
+    return (time.perf_counter() - began) / (len(claims) * len(STEPS)) * 1e6
+
+
+def sandbox_us(sandbox: Any, files: int = 40) -> float:
+    """Return the microseconds that the sandbox adds to a step, a fifth of a child included."""
+    from config.ranges import BytesSource
+    from processing.steps import checksum
+    from processing.steps.contract import StepContext
+
+    content = bytes(FILE_BYTES)
+    began = time.perf_counter()
+    for _ in range(files * len(STEPS)):
+        checksum.run(StepContext(io.BytesIO(content), FILE_BYTES, "text/plain", io.BytesIO))  # type: ignore[arg-type]
+    bare_s = time.perf_counter() - began
+    began = time.perf_counter()
+    for _ in range(files):
+        with sandbox.open(BytesSource(content), "text/plain") as session:
+            for _ in STEPS:
+                session.run("checksum", settings={}, results={}, open_artifact=None)
+    return (time.perf_counter() - began - bare_s) / (files * len(STEPS)) * 1e6
+
+
 # --- The peer ---------------------------------------------------------------------------------
 
 
-def celery_rate(count: int, workers: int, folder: Path) -> float:
-    """Return how many tasks a second Celery drains that do nothing."""
+def celery_rate(count: int, workers: int, folder: Path, *, results: bool) -> float:
+    """Return how many tasks a second Celery drains that do nothing, with or without a result."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", "celery[redis]==5.6.3"], check=True)
     (folder / "bench_app.py").write_text(CELERY_APP)
-    env = {**os.environ, "BENCH_REDIS": REDIS, "PYTHONPATH": str(folder)}
+    env = {
+        **os.environ,
+        "BENCH_REDIS": REDIS,
+        "BENCH_RESULTS": str(int(results)),
+        "PYTHONPATH": str(folder),
+    }
     fill = (
         "import bench_app, sys\n"
         "connection = bench_app.app.broker_connection()\n"
@@ -248,23 +309,30 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
     call_command("migrate", verbosity=0)
     from django.db import connection
 
+    from processing.sandbox import Sandbox
+
     make = prepare()
-    ours, peers = [], []
-    if True:
-        celery = asked.celery or folder / "celery"
-        for _ in range(asked.rounds):
-            ours.append(drained(make, asked.files, asked.workers))
-            if not asked.alone:
-                peers.append(celery_rate(asked.tasks, asked.workers, celery))
+    ours: list[tuple[float, dict[str, float]]] = []
+    peers: dict[bool, list[float]] = {}
+    celery = asked.celery or folder / "celery"
+    for _ in range(asked.rounds):
+        ours.append(drained(make, asked.files, asked.workers))
+        if not asked.alone:
+            for results in (False, True):
+                rate = celery_rate(asked.tasks, asked.workers, celery, results=results)
+                peers.setdefault(results, []).append(rate)
     print(f"{connection.vendor}, load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     tell("files drained", [rate for rate, _ in ours], "per s")
     tell("processor time", [sum(costs.values()) for _, costs in ours], "ms per file")
     for part in dict.fromkeys(part for _, costs in ours for part in costs):
         tell(f"  of which {part}", [costs.get(part, 0.0) for _, costs in ours], "ms")
-    if peers:
-        tell("Celery, tasks that do nothing", peers, "per s")
-        ratios = [our[0] / peer for our, peer in zip(ours, peers, strict=True)]
-        tell("ratio; the goal is 0.5", ratios, "")
+    with Sandbox() as sandbox:
+        tell("one record", [record_us(make) for _ in range(asked.rounds)], "us")
+        tell("sandbox, per step", [sandbox_us(sandbox) for _ in range(asked.rounds)], "us")
+    for results, rates in peers.items():
+        what = "results kept" if results else "no results"
+        tell(f"Celery, nothing to do, {what}", rates, "per s")
+        tell("  ratio", [our[0] / rate for our, rate in zip(ours, rates, strict=True)], "")
 
 
 if __name__ == "__main__":
