@@ -53,10 +53,21 @@ def administrator(django_user_model: Any) -> Any:
 
 
 @pytest.fixture
-def pipelines(db: None) -> None:
-    """Bring the built-in pipelines into the database."""
-    from processing.definitions import sync_builtin
+def pipelines(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bring the built-in pipelines into the database; that for texts with its first three steps.
 
+    Most tests run a text, and are about runs, not about what is worth doing to a text.
+    """
+    from dataclasses import replace
+
+    from processing import definitions
+    from processing.definitions import sync_builtin
+    from processing.pipelines import builtin
+
+    short = [
+        replace(each, steps=each.steps[:3]) if each.name == "text" else each for each in builtin()
+    ]
+    monkeypatch.setattr(definitions, "builtin", lambda: short)
     sync_builtin()
 
 

@@ -105,3 +105,9 @@ def test_a_pipeline_of_some_owners_is_for_nobody_else() -> None:
     assert is_for(BY_OWNER, owner="olive")
     assert not is_for(BY_OWNER, owner="olive2")
     assert is_for(BY_TAG, owner="anybody")
+
+
+def test_texts_and_documents_can_be_found_by_their_words() -> None:
+    steps = {each.name: [use.step for use in each.steps] for each in builtin()}
+    for name in ("text", "document", "office", "workbook", "mail"):
+        assert steps[name][-2:] == ["personal_data", "search_terms"]
