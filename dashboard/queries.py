@@ -15,7 +15,15 @@ from config.accounts.models import User
 from dashboard.chart import Chart, chart_of
 from dashboard.findings import Found, found
 from dashboard.graph import Picture, picture_of
-from dashboard.results import Record, Result, failures_of, records_of, results_of, title_of
+from dashboard.results import (
+    Record,
+    Result,
+    failures_of,
+    records_of,
+    results_of,
+    title_of,
+    without_content,
+)
 from processing import stats
 from processing.definitions import definition_of, visible_to
 from processing.models import Pipeline, Run, RunState, StepRecord, StepState
@@ -194,6 +202,8 @@ def run_page(user: User, run_id: UUID) -> RunPage:
     """Return what the page of one run shows."""
     run = owned_run(user, run_id)
     records = records_of(run, trace_of(run))
+    if run.upload.held:
+        records = without_content(records)
     others = list(
         Run.objects.owned_by(user).filter(upload_id=run.upload_id).order_by("-id")[:MAX_RUNS]
     )

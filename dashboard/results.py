@@ -1,7 +1,7 @@
 """How the output of each step is shown: which template, and what it is given."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from processing.models import Artifact, Run, StepState
@@ -82,6 +82,16 @@ def records_of(run: Run, trace: Sequence[StepView]) -> list[Record]:
         Record(view, step, title_of(step))
         for view in trace
         for step in [steps.get(view.record.step, view.record.step)]
+    ]
+
+
+def without_content(records: Sequence[Record]) -> list[Record]:
+    """Return the records with nothing that their steps made of the file; checks keep their word."""
+    return [
+        record
+        if record.view.record.position < 0
+        else replace(record, view=replace(record.view, output=None, artifacts=[]))
+        for record in records
     ]
 
 

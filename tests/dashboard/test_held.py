@@ -55,6 +55,14 @@ def test_its_page_says_why_and_shows_nothing_of_it(visit, owner, upload, verdict
     assert word in text_of(visit, owner, "home")
 
 
+def test_the_page_of_its_run_shows_no_output_and_no_artifact(visit, owner, upload):
+    assert "/api/v1/artifacts/" in text_of(visit, owner, "run", upload.run_id)
+    hold(upload, "quarantined")
+    shown = text_of(visit, owner, "run", upload.run_id)
+    assert "/api/v1/artifacts/" not in shown
+    assert "Output of" not in shown
+
+
 def test_the_owner_is_asked_before_it_is_downloaded(visit, owner, stranger, upload):
     hold(upload, "quarantined")
     url = reverse("upload-fetch", args=[upload.pk])
