@@ -221,8 +221,9 @@ def measure(installation: Installation, clients: int, seconds: float) -> None:
         met = "met" if ratio <= GOAL_RATIO else "MISSED"
         ends = ", ".join(f"{count} {end}" for end, count in crowd.ends.most_common())
         grown = (max(peaks) - before) / MIB
+        count = max(1, clients // share)
         print(
-            f"| {max(1, clients // share)} of: {name} | {p50:.1f} | {p95:.1f} | {ratio:.2f} ({met}) "
+            f"| {count} of: {name} | {p50:.1f} | {p95:.1f} | {ratio:.2f} ({met}) "
             f"| {grown:+.1f} | {ends} | {crowd.longest_s:.0f} |"
         )
 
