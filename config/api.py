@@ -1,11 +1,15 @@
-"""What every endpoint of the API shares: errors and pages."""
+"""What every endpoint of the API shares: bodies, errors, filters and pages."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
+from uuid import UUID
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpResponse
-from rest_framework import exceptions, pagination
+from django_filters import fields
+from django_filters import rest_framework as filters
+from rest_framework import exceptions, pagination, parsers
 from rest_framework.request import Request
 
 from config.errors import AppError
@@ -59,6 +63,33 @@ def _field_errors(detail: Any, pointer: str) -> list[dict[str, str]]:
     return [{"pointer": pointer, "code": str(detail.code), "detail": str(detail)}]
 
 
+class JSONParser(parsers.JSONParser):
+    """JSON; what is nested deeper than the interpreter goes is malformed, too."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().parse(*args, **kwargs)
+        except RecursionError:
+            raise exceptions.ParseError from None
+
+
+class MomentField(fields.IsoDateTimeField):  # type: ignore[misc]
+    """A moment that the calendar still has in UTC."""
+
+    def to_python(self, value: Any) -> Any:
+        moment = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+
+class MomentFilter(filters.IsoDateTimeFilter):  # type: ignore[misc]
+    """Narrows a list by a moment."""
+
+    field_class = MomentField
+
+
 class CursorPagination(pagination.CursorPagination):
     """Newest first, in pages that stay stable while rows are added. Ids sort by time."""
 
@@ -66,3 +97,13 @@ class CursorPagination(pagination.CursorPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 100
+
+    def decode_cursor(self, request: Request) -> Any:
+        """Return the place in the list; one that is no id of ours was not made by us."""
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None:
+            try:
+                UUID(str(cursor.position))
+            except ValueError:
+                raise exceptions.NotFound(self.invalid_cursor_message) from None
+        return cursor

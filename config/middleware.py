@@ -59,6 +59,20 @@ def _is_of(text: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     return _is_address(text) and any(ip_address(text) in network for network in networks)
 
 
+class NoStoreMiddleware:
+    """Let no cache keep an answer that does not say how it may be kept."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if "Cache-Control" not in response:
+            # What has a tag is asked for again with it; only its owner's own cache may hold it.
+            response["Cache-Control"] = "private, no-cache" if "ETag" in response else "no-store"
+        return response
+
+
 class RequestIdMiddleware:
     """Take the caller's id if it is harmless, or make one."""
 

@@ -1,5 +1,7 @@
 """How allauth behaves here: accounts are made by administrators; second factors are sealed."""
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.http import HttpRequest
@@ -12,6 +14,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Count failures by name and address: nobody locks an owner out from elsewhere."""
+        key = super()._get_login_attempts_cache_key(request, **credentials)
+        return f"{key}:{request.META.get('REMOTE_ADDR', '')}"
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]

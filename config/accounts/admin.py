@@ -12,6 +12,8 @@ from django.utils.module_loading import import_string
 from config.accounts.models import TokenFamily, User
 from config.admin import ReadOnlyAdmin
 
+RIGHTS = ("is_superuser", "is_staff", "groups", "user_permissions")
+
 
 @admin.register(User)
 class UserAdmin(StockUserAdmin):
@@ -37,11 +39,28 @@ class UserAdmin(StockUserAdmin):
         for user in queryset:
             self.delete_model(request, user)
 
-    @admin.action(description="End all API tokens of the selected users")
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Rights are given by those who have all of them: nobody raises themselves."""
+        fields = super().get_readonly_fields(request, obj)
+        return fields if request.user.is_superuser else (*fields, *RIGHTS)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+    @admin.action(description="Sign the selected users out everywhere", permissions=["change"])
     def end_tokens(self, request: HttpRequest, queryset: Any) -> None:
         for user in queryset:
-            user.end_tokens()
-        self.message_user(request, "Every token of the selected users has ended.")
+            if _may_touch(request, user):
+                user.end_tokens()
+        self.message_user(request, "Their sessions and tokens have ended.")
+
+
+def _may_touch(request: HttpRequest, user: User | None) -> bool:
+    """A superuser is changed by superusers alone, the password included."""
+    return user is None or not user.is_superuser or request.user.is_superuser
 
 
 @admin.register(TokenFamily)

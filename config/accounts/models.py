@@ -1,9 +1,11 @@
 """The user."""
 
 import secrets
+from collections.abc import Iterator
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.crypto import salted_hmac
 
 from config.ids import uuid7
 
@@ -24,15 +26,25 @@ class Theme(models.TextChoices):
 class User(AbstractUser):
     """A person, or a program that acts for one.
 
-    `session_version` stands in every token. Changing it ends all of them at once.
+    `session_version` stands in every token and every session. Changing it ends all of them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     session_version = models.BigIntegerField(default=new_session_version, editable=False)
     theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
 
+    def get_session_auth_hash(self) -> str:
+        return self._with_version(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        for earlier in super().get_session_auth_fallback_hash():
+            yield self._with_version(earlier)
+
+    def _with_version(self, auth_hash: str) -> str:
+        return salted_hmac("session version", f"{auth_hash}:{self.session_version}").hexdigest()
+
     def end_tokens(self) -> None:
-        """Make every token issued so far invalid."""
+        """Make every token and every session so far invalid."""
         self.session_version = new_session_version()
         self.save(update_fields=["session_version"])
 

@@ -1,9 +1,12 @@
-"""What ends a user's tokens: a changed password, a switched-off account."""
+"""What ends a user's tokens and sessions: a changed password or factor, a switched-off account."""
 
 from typing import Any
 
+from allauth.mfa.signals import authenticator_added, authenticator_removed
+from django.contrib.auth import update_session_auth_hash
 from django.db.models.signals import pre_save
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from config.accounts.models import User, new_session_version
 
@@ -21,3 +24,10 @@ def end_tokens_of_a_changed_account(
     if before is not None and before != (instance.password, instance.is_active):
         instance.session_version = new_session_version()
         User.objects.filter(pk=instance.pk).update(session_version=instance.session_version)
+
+
+@receiver([authenticator_added, authenticator_removed])
+def end_what_began_without_the_factor(request: HttpRequest, user: User, **_: Any) -> None:
+    """Leave only the session in which the second factor was changed."""
+    user.end_tokens()
+    update_session_auth_hash(request, user)

@@ -1,8 +1,10 @@
 """Signing in with a password and, where the account has one, a second factor."""
 
+from allauth.mfa.base.internal.flows import check_rate_limit
 from allauth.mfa.models import Authenticator
 from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_login_failed
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from config.accounts import tokens
@@ -41,10 +43,17 @@ def _check_second_factor(user: User, otp: str) -> None:
         return
     if not otp:
         raise MfaRequired
+    # Counted by account, whatever the address: six digits must not be guessable from many. Only
+    # who knows the password gets here, so a stranger cannot lock the owner out with it.
+    try:
+        forget_failures = check_rate_limit(user)
+    except ValidationError:
+        raise TooManyFailures from None
     for factor in factors:
         if factor.type == Authenticator.Type.WEBAUTHN:
             continue  # a ceremony of the browser; a program uses a code
         if factor.wrap().validate_code(otp):
             factor.record_usage()
+            forget_failures()
             return
     raise OtpInvalid

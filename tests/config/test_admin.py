@@ -168,3 +168,48 @@ def test_the_queues_own_pages_are_gone():
 def test_a_forgotten_password_without_a_mail_server_is_no_error(client, owner):
     response = client.post(reverse("account_reset_password"), {"email": "olive@example.org"})
     assert response.status_code < 400
+
+
+@pytest.fixture
+def staff_who_may(client: Any, django_user_model: Any) -> Any:
+    """Return a function that signs in staff with some rights over users, and nothing else."""
+    from django.contrib.auth.models import Permission
+
+    def sign_in(*codenames: str) -> Any:
+        user = django_user_model.objects.create_user("stan", password="x" * 20, is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return user
+
+    return sign_in
+
+
+def end_tokens(client: Any, user: Any) -> bool:
+    before = user.session_version
+    data = {"action": "end_tokens", "_selected_action": str(user.pk)}
+    client.post(reverse("admin:accounts_user_changelist"), data)
+    user.refresh_from_db()
+    return bool(user.session_version != before)
+
+
+def test_who_may_only_look_ends_nobodys_tokens(client, owner, administrator, staff_who_may):
+    staff_who_may("view_user")
+    assert not end_tokens(client, owner)
+
+
+def test_staff_change_others_but_no_rights_and_no_superuser(
+    client, owner, administrator, staff_who_may
+):
+    staff = staff_who_may("view_user", "change_user")
+    assert end_tokens(client, owner)
+    assert not end_tokens(client, administrator)
+    url = reverse("admin:accounts_user_change", args=[staff.pk])
+    form = {"username": "stan", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    form |= {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00", "theme": "system"}
+    assert client.post(url, form).status_code == 302
+    staff.refresh_from_db()
+    assert (staff.is_superuser, staff.is_staff) == (False, True)
+    password = reverse("admin:auth_user_password_change", args=[administrator.pk])
+    assert client.get(password).status_code == 403
+    url = reverse("admin:accounts_user_change", args=[administrator.pk])
+    assert client.post(url, form).status_code == 403

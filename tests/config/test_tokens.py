@@ -171,3 +171,72 @@ def test_too_many_requests_are_throttled(client_of, owner, settings):
     assert [a.status_code for a in answers] == [200, 200, 200, 429]
     assert answers[-1].json()["code"] == "throttled"
     assert 0 < int(answers[-1]["Retry-After"]) <= 61
+
+
+def sign_in_from(client: Any, address: str, user: Any, **more: str) -> Any:
+    body = {"username": user.username, "password": PASSWORD, **more}
+    return client.post(TOKEN, body, format="json", REMOTE_ADDR=address)
+
+
+def test_codes_are_counted_by_account_whatever_the_address(client_of, owner):
+    TOTP.activate(owner, generate_totp_secret())
+    client = client_of(None)
+    codes = [
+        sign_in_from(client, f"192.0.2.{number}", owner, otp="000000").json()["code"]
+        for number in range(6)
+    ]
+    assert codes == ["otp_invalid"] * 5 + ["too_many_failures"]
+
+
+def test_a_stranger_elsewhere_cannot_lock_the_owner_out(client, client_of, owner):
+    form = {"login": owner.username, "password": "wrong"}
+    for _ in range(7):
+        client.post("/accounts/login/", form, REMOTE_ADDR="192.0.2.1")
+    form["password"] = PASSWORD
+    locked = client.post("/accounts/login/", form, REMOTE_ADDR="192.0.2.1")
+    assert locked.status_code != 302
+    assert client.post("/accounts/login/", form, REMOTE_ADDR="192.0.2.2").status_code == 302
+    assert sign_in_from(client_of(None), "192.0.2.3", owner).status_code == 200
+
+
+def test_a_new_second_factor_ends_what_began_without_it(client, client_of, owner, rf):
+    from allauth.mfa.signals import authenticator_added
+    from django.test import Client
+
+    other = Client()
+    for browser in (client, other):
+        browser.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    access = tokens.issue(owner).access
+    request = rf.get("/")
+    request.session, request.user = client.session, owner
+    authenticator_added.send(None, request=request, user=owner, authenticator=None)
+    request.session.save()
+    client.cookies[django_settings.SESSION_COOKIE_NAME] = request.session.session_key
+    assert client.get("/account/").status_code == 200
+    assert other.get("/account/").status_code == 302
+    assert allowed(client_of(None), access) == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("created_after=0001-01-01T00:00:00%2B14:00", 400),
+        ("created_before=9999-12-31T23:59:59-14:00", 400),
+        ("created_after=2026-01-01T00:00:00Z", 200),
+        ("cursor=cD0lRkY%3D", 404),
+    ],
+)
+def test_a_list_bears_any_question(client_of, owner, query, status):
+    assert client_of(owner).get(f"{PROTECTED}?{query}").status_code == status
+
+
+def test_json_of_any_depth_is_answered(client_of):
+    answer = client_of(None).post(TOKEN, "[" * 100_000, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+
+
+@pytest.mark.parametrize("path", ["/accounts/2fa/", "/accounts/email/", "/stats/", PROTECTED])
+def test_no_cache_keeps_what_is_private(client, owner, path):
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    kept = client.get(path)["Cache-Control"]
+    assert "no-store" in kept or kept == "private, no-cache"

@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config.accounts.authentication import authenticated_user
+from config.api import MomentFilter
 from config.edge import send_content
 from config.edge.errors import PreconditionFailed
 from config.schema import IDEMPOTENCY_KEY as KEY
@@ -46,8 +47,8 @@ SHA256_MEMBER = re.compile(r"\bsha-256=:([A-Za-z0-9+/=]+):")
 class UploadFilter(filters.FilterSet):
     """What a list can be narrowed to."""
 
-    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gt")
-    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gt")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
     finding = filters.CharFilter(field_name="findings__code", distinct=True)
     tag = filters.CharFilter(method="tagged")
     search = filters.CharFilter(
