@@ -17,7 +17,7 @@ from uploads.encryption import Damaged, KeyRing, UnknownKey, owner_context
 from uploads.key_models import OwnerKey
 from uploads.keys import key_ring
 
-BATCH = 500
+BATCH = 1000
 
 
 @dataclass
@@ -40,8 +40,15 @@ def rewrap_all() -> Iterator[int]:
         UnknownKey: the master key of one is not in the ring.
         Damaged: one does not open. What was yielded before is done.
     """
-    while batch := _next_batch():
-        yield _rewrap(batch, key_ring())
+    after: UUID | None = None
+    while True:
+        if batch := _next_batch(after):
+            yield _rewrap(batch, key_ring())
+            after = batch[-1]
+        elif after is not None:
+            after = None  # once more from the start: some may have come behind our back
+        else:
+            return
 
 
 def inspect() -> Iterator[Inspection]:
@@ -82,8 +89,10 @@ def lock_owner_keys() -> None:
             cursor.execute(f"LOCK TABLE {OwnerKey._meta.db_table} IN SHARE MODE")
 
 
-def _next_batch() -> list[UUID]:
-    rows = OwnerKey.objects.exclude(master_key_id=key_ring().active)
+def _next_batch(after: UUID | None = None) -> list[UUID]:
+    rows = OwnerKey.objects.exclude(master_key_id=key_ring().active).order_by("pk")
+    if after is not None:  # or every batch would look again at all that is done
+        rows = rows.filter(pk__gt=after)
     return list(rows.values_list("pk", flat=True)[:BATCH])
 
 

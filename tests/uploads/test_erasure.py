@@ -71,6 +71,7 @@ def test_bytes_that_cannot_be_removed_are_tried_again_until_they_are_gone(
         upload_key(upload.pk)
     assert Erasure.objects.get().done_at is None
     assert remove_doomed() == 0
+    assert Erasure.objects.get().done_at is None
     assert len(blobs_in(settings.UPLOADS["BLOBS_DIR"])) == 1
     failing_storage.undo()
     settings.UPLOADS = {**configured.UPLOADS, "BLOBS_DIR": settings.UPLOADS["BLOBS_DIR"]}

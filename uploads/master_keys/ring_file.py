@@ -109,6 +109,16 @@ class RingFile:
         }
         return replace(self, protected=protected, custody=custody)
 
+    def reveal(self, key_id: str) -> bytes:
+        """Return a key in the clear, for whoever opens blobs without Strongroom.
+
+        Raises:
+            ValueError: there is no such key.
+            ImproperlyConfigured: the custody does not give it.
+        """
+        self._refuse_unknown(key_id)
+        return self.custody.reveal(key_id, self.protected[key_id])
+
     def _revealed(self) -> dict[str, bytes]:
         return {key_id: self.custody.reveal(key_id, key) for key_id, key in self.protected.items()}
 

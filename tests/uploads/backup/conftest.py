@@ -2,11 +2,13 @@
 
 import hashlib
 import io
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from tests.uploads.backup.installation import Installation
 from uploads.intake import Offer, receive_upload
@@ -38,6 +40,15 @@ def keys(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Installation:
-    """A machine that holds nothing."""
-    return Installation(tmp_path / "empty")
+def empty(tmp_path: Path, transactional_db: None) -> Iterator[Installation]:
+    """A machine that holds nothing, with a database of the same kind."""
+    if connection.vendor == "sqlite":
+        yield Installation(tmp_path / "empty")
+        return
+    known, name = connection.settings_dict, f"empty_{secrets.token_hex(6)}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+    server = f"{known['USER']}:{known['PASSWORD']}@{known['HOST']}:{known['PORT']}"
+    yield Installation(tmp_path / "empty", STRONGROOM_DATABASE_URL=f"postgres://{server}/{name}")
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
