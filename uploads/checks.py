@@ -1,5 +1,6 @@
 """System checks of the room `uploads`: what would lose or leak files stops the start."""
 
+import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,8 +31,7 @@ def check_key_ring(**_: Any) -> list[checks.CheckMessage]:
             )
         ]
     path = Path(settings.UPLOADS["MASTER_KEYS_FILE"])
-    in_a_file = not settings.UPLOADS["MASTER_KEYS_JSON"]
-    if in_a_file and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if not settings.UPLOADS["MASTER_KEYS_JSON"] and _others_can_read(path):
         return [
             checks.Error(
                 "The key ring of the files can be read by other users of this machine.",
@@ -40,6 +40,17 @@ def check_key_ring(**_: Any) -> list[checks.CheckMessage]:
             )
         ]
     return []
+
+
+def _others_can_read(path: Path) -> bool:
+    """Tell whether a secret is open to more users than it has to be.
+
+    One that belongs to somebody else, as Kubernetes mounts them, is read through its group.
+    """
+    status = path.stat()
+    ours = status.st_uid == os.geteuid()
+    forbidden = stat.S_IRWXO | (stat.S_IRWXG if ours else stat.S_IWGRP)
+    return bool(status.st_mode & forbidden)
 
 
 @checks.register

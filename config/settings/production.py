@@ -6,6 +6,7 @@ from config.settings.base import *  # noqa: F403
 from config.settings.base import DATABASES, SIMPLE_JWT
 
 SECRET_KEY = env.str("STRONGROOM_SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("STRONGROOM_SECRET_KEY_FALLBACKS", default=[])
 QUEUE_SIGNING_KEY = env.str("STRONGROOM_QUEUE_SIGNING_KEY")
 SIMPLE_JWT["SIGNING_KEY"] = env.str("STRONGROOM_JWT_PRIVATE_PEM")
 SIMPLE_JWT["VERIFYING_KEY"] = public_pem(SIMPLE_JWT["SIGNING_KEY"])

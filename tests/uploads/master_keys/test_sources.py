@@ -105,6 +105,19 @@ def test_a_ring_that_others_can_read_stops_the_start(ring_path):
     assert error.id == "uploads.E002"
 
 
+@pytest.mark.parametrize(
+    ("mode", "found"),
+    [(0o440, []), (0o400, []), (0o444, ["uploads.E002"]), (0o460, ["uploads.E002"])],
+)
+def test_a_mounted_ring_of_another_owner_may_be_read_through_its_group(
+    ring_path, monkeypatch, mode, found
+):
+    current()
+    ring_path.chmod(mode)
+    monkeypatch.setattr("os.geteuid", lambda: 10001)
+    assert [error.id for error in checks.check_key_ring()] == found
+
+
 @pytest.mark.parametrize("module", ["config.wsgi", "config.asgi"])
 def test_a_server_without_keys_does_not_begin(tmp_path, module):
     code = (
