@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
 
 from config.durable import write_private
 from uploads import checks
@@ -131,6 +132,14 @@ def test_a_server_without_keys_does_not_begin(tmp_path, module):
     )
     assert done.returncode != 0
     assert "Restore it from your backup of the keys" in done.stderr
+
+
+@pytest.mark.parametrize("part", ["watch", "work"])
+@pytest.mark.django_db
+def test_a_part_without_keys_does_not_begin(ring_path, part):
+    ring_path.unlink()
+    with pytest.raises(SystemCheckError, match="Restore it from your backup of the keys"):
+        call_command(part, skip_checks=False)
 
 
 def test_a_ring_shows_no_key(ring_path):

@@ -9,13 +9,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from config.startup.refusal import KEYS
 from uploads.watch.notices import best_notices
 from uploads.watch.watcher import Watcher
 
 
 class Command(BaseCommand):
     help = __doc__
-    requires_system_checks: list[str] = []  # `up` makes them, and starts this one often
+    requires_system_checks = [KEYS]  # `up` makes the others, and starts this one often
 
     def handle(self, **_: Any) -> None:
         root = Path(settings.UPLOADS["DROP_DIR"])
