@@ -9,7 +9,8 @@ from django.shortcuts import get_object_or_404
 
 from config.accounts.models import User
 from dashboard.graph import Picture, picture_of
-from dashboard.queries import owned_run, printable
+from dashboard.names import printable
+from dashboard.queries import owned_run
 from processing import replays
 from processing.definitions import definition_of, source_of, visible_to
 from processing.differences import Difference

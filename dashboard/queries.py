@@ -13,8 +13,10 @@ from django.shortcuts import get_object_or_404
 
 from config.accounts.models import User
 from dashboard.chart import Chart, chart_of
+from dashboard.family import Family, family_of
 from dashboard.findings import Found, found
 from dashboard.graph import Picture, picture_of
+from dashboard.names import printable
 from dashboard.results import (
     Record,
     Result,
@@ -136,6 +138,7 @@ class UploadPage:
     pipelines: Sequence[Pipeline]
     steps: Sequence[str]
     findings: Sequence[Found]
+    family: Family
 
     @property
     def is_working(self) -> bool:
@@ -145,9 +148,11 @@ class UploadPage:
 
 def upload_page(user: User, upload_id: UUID) -> UploadPage:
     """Return what the page of one upload shows."""
-    upload = get_object_or_404(Upload.objects.owned_by(user), pk=upload_id)
+    uploads = Upload.objects.owned_by(user).select_related("parent")
+    upload = get_object_or_404(uploads, pk=upload_id)
     runs = list(upload.runs.select_related("version__pipeline").order_by("-id")[:MAX_RUNS])
-    run = runs[0] if runs else None
+    # The latest run may be one of a replay, which the file does not show.
+    run = next((run for run in runs if run.pk == upload.run_id), runs[0] if runs else None)
     records = records_of(run, trace_of(run)) if run else []
     return UploadPage(
         upload=upload,
@@ -159,6 +164,7 @@ def upload_page(user: User, upload_id: UUID) -> UploadPage:
         pipelines=[version.pipeline for version in visible_to(user)],
         steps=[use.name for use in parse(run.version.definition).steps] if run else [],
         findings=found(upload.findings.all()),
+        family=family_of(upload),
     )
 
 
@@ -281,19 +287,3 @@ class AccountPage:
 def account_page(user: User) -> AccountPage:
     """Return what the page of the account shows."""
     return AccountPage(usage=usage(user), has_second_factor=is_mfa_enabled(user))
-
-
-# Marks that turn the direction of text or are not visible: a name must not look like another.
-_DECEIVING = {
-    code: "\N{REPLACEMENT CHARACTER}"
-    for start, end in (
-        (0x00, 0x1F), (0x7F, 0x9F), (0x200B, 0x200F), (0x202A, 0x202E),
-        (0x2060, 0x2069), (0xFEFF, 0xFEFF), (0xD800, 0xDFFF),
-    )
-    for code in range(start, end + 1)
-}  # fmt: skip
-
-
-def printable(name: str) -> str:
-    """Return a file name as it may stand in a page; downloads keep the true one."""
-    return name.translate(_DECEIVING)

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from config.accounts.models import User
 from config.errors import AppError
-from processing import caps, checking, queue, traces
+from processing import caps, checking, children, queue, traces
 from processing.caps import NoTurn
 from processing.definitions import definition_of, subject_of
 from processing.journal import VISIBLE_WITHIN_S, Journal
@@ -22,6 +22,7 @@ from processing.models import Run, RunState
 from processing.pipelines import Plan, StepUse
 from processing.queue import Claim, ClaimLost, Ending
 from processing.sandbox import Sandbox, Session
+from processing.steps import registry
 from processing.steps.contract import Output, StepFailed
 from processing.traces import Work
 from uploads.keys import upload_key, upload_keys
@@ -119,13 +120,16 @@ def _run_step(
     work: Work, session: Session, position: int, use: StepUse, results: traces.Outputs
 ) -> Output:
     with traces.recorded(work, position=position, step=use.name, kind=use.step) as recording:
-        recording.outcome = session.run(
-            use.step,
-            settings=use.settings,
-            results=results,
-            open_artifact=recording.drafts.open,
-            wall_s=use.timeout_s,
-        )
+        if registry.get(use.step).makes_children:
+            recording.outcome = children.hand_in(work, session, use)
+        else:
+            recording.outcome = session.run(
+                use.step,
+                settings=use.settings,
+                results=results,
+                open_artifact=recording.drafts.open,
+                wall_s=use.timeout_s,
+            )
     return recording.outcome.output
 
 

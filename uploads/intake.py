@@ -232,6 +232,15 @@ class Arrival:
         check_labels(folder=folder, tags=tags)
         self.offer = replace(self.offer, pipeline=pipeline, folder=folder, tags=tags)
 
+    def rename(self, name: str) -> None:
+        """Take a name that is known only after the file.
+
+        Raises:
+            Refusal: once `abort` has been called, nothing is stored.
+        """
+        check_name(name)
+        self.offer = replace(self.offer, name=name)
+
     def commit(self, *, sha256: bytes | None = None) -> Upload:
         """Make the file durable and return its record; `sha256` is the sender's digest.
 

@@ -338,6 +338,13 @@ PROCESSING: dict[str, Any] = {
     "STEP_CAPS": env.dict("STRONGROOM_STEP_CAPS", cast={"value": int}, default={}),
     # When so many runs wait, doors ask for patience (503).
     "MAX_QUEUED": env.int("STRONGROOM_MAX_QUEUED", default=100_000),
+    # How much may come out of one upload, archives in archives included: files, bytes of them
+    # together, and how deep.
+    "FAMILY": {
+        "MAX_FILES": env.int("STRONGROOM_FAMILY_MAX_FILES", default=1000),
+        "MAX_BYTES": env.int("STRONGROOM_FAMILY_MAX_BYTES", default=4 * 1024**3),
+        "MAX_DEPTH": env.int("STRONGROOM_FAMILY_MAX_DEPTH", default=3),
+    },
     # Steps run in a locked-down child process. Where the kernel cannot lock one down, they
     # refuse to run, unless this says otherwise.
     "ALLOW_UNSANDBOXED": env.bool("STRONGROOM_ALLOW_UNSANDBOXED", default=False),

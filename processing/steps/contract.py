@@ -59,6 +59,7 @@ class Step:
     """One function over one file, registered under `name`.
 
     `media_types` are the patterns that it can read (`text/*`, `*/*`); others are skipped.
+    `makes_children`: its artifacts are members of the file, and become uploads.
     `varies` names the keys of its output that differ each time, such as times it took.
     `settings_schema` is the JSON Schema of its settings; `check_settings` says what a schema
     cannot: it returns a sentence for each mistake, as (key path, sentence), before any run.
@@ -72,6 +73,7 @@ class Step:
     settings_schema: Mapping[str, JSON] = field(default_factory=dict)
     check_settings: Callable[[Mapping[str, JSON]], list[tuple[str, str]]] | None = None
     varies: frozenset[str] = frozenset()
+    makes_children: bool = False
 
     def reads(self, media_type: str) -> bool:
         """Tell whether the step can read a file of this type."""

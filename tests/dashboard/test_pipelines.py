@@ -1,6 +1,8 @@
 """The pages of pipelines and replays."""
 
+import io
 import re
+import zipfile
 from typing import Any
 
 import pytest
@@ -162,3 +164,24 @@ def test_the_pages_cost_the_same_for_any_number_of_files(
         page(client, "replay", Replay.objects.get().pk)
     with django_assert_max_num_queries(8):
         page(client, "pipelines")
+
+
+def test_parents_and_children_lead_to_each_other(visit: Visit, owner: Any, stranger: Any) -> None:
+    parent = hand_in(owner, "letters.zip", zipped("a.txt", "inner.zip"))
+    for claims in ledger.bundles("worker", size=8):
+        runner.execute(*claims)
+    text = page(visit(owner), "upload", parent.pk)
+    assert "Contents" in text
+    for child in Upload.objects.filter(depth=1):
+        assert reverse("upload", args=[child.pk]) in text
+        assert f"/uploads/{parent.pk}/" in page(visit(owner), "upload", child.pk)
+        assert visit(stranger).get(reverse("upload", args=[child.pk])).status_code == 404
+    assert 'class="depth-1"' in text
+
+
+def zipped(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        for name in names:
+            made.writestr(name, zipped("deep.txt") if name.endswith(".zip") else b"content\n")
+    return file.getvalue()

@@ -175,8 +175,8 @@ def test_the_pages_cost_the_same_for_any_number_of_runs_and_records(
     run = play(upload, {**checked(upload), "lines": scene}, state=RunState.SUCCEEDED)
     client = visit(owner)
     # Session, user, upload, runs, two for the key, records, artifacts, two for the name, two for
-    # the pipelines.
-    with django_assert_num_queries(13):
+    # the pipelines, findings, the family.
+    with django_assert_num_queries(14):
         client.get(reverse("upload", args=[upload.pk]))
     # Session, user, run, two for the key, records, artifacts, two for the name, other runs.
     with django_assert_num_queries(11):
