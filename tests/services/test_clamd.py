@@ -55,10 +55,6 @@ def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
     (signatures / "own.ndb").write_text(f"Own-Test-String:0:*:{TEST_STRING.hex()}\n")
     configuration = folder / "clamd.conf"
     configuration.write_text(CONFIGURATION.format(folder=folder, limit=MAX_BYTES))
-    folder.chmod(0o755)
-    for parent in folder.parents:
-        if parent == Path("/tmp"):
-            break
     process = subprocess.Popen(
         [program, f"--config-file={configuration}"],
         stdout=subprocess.PIPE,

@@ -251,6 +251,30 @@ def test_every_benign_file_is_accepted_where_its_type_is_allowed(corpus: Path) -
         assert rules.action_on("type_mismatch") == "flag"
 
 
+@pytest.mark.parametrize(
+    ("at_its_head", "name", "at_its_end"),
+    [
+        ("application/zip", "a.docx", WORD),
+        ("application/zip", "a.apk", "application/vnd.android.package-archive"),
+        (WORD, "a.docx", "application/zip"),
+        ("application/x-ole-storage", "a.doc", "application/msword"),
+        ("application/vnd.ms-office", "a.vsd", "application/vnd.visio"),
+        ("application/vnd.oasis.opendocument.text-master", "a.odm", "application/zip"),
+        ("application/octet-stream", "a.stl", "model/x.stl-binary"),
+        ("text/plain", "a.md", "text/markdown"),
+        ("video/x-ms-asf", "a.wmv", "video/x-ms-wmv"),
+    ],
+)
+def test_nothing_is_refused_at_its_head_that_its_end_makes_acceptable(
+    at_its_head: str, name: str, at_its_end: str
+) -> None:
+    assert at_its_end in possible_types(at_its_head, name=name)
+
+
+def test_a_picture_stays_a_picture() -> None:
+    assert possible_types("image/png", name="a.docx") == ("image/png",)
+
+
 def test_other_names_of_a_type_are_one_type() -> None:
     assert canonical("Text/XML; charset=utf-8") == "application/xml"
     assert canonical("image/jpg") == "image/jpeg"

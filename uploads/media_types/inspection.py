@@ -12,7 +12,7 @@ from uploads.media_types.libmagic import MAGIC
 from uploads.media_types.text import HEAD_BYTES, encoding_of, is_json, is_readable, shape_of_text
 
 UNKNOWN = "application/octet-stream"
-EMPTY = "application/x-empty"
+STL = "model/x.stl-binary"  # told by its length alone
 OLE_ANSWERS = (
     "application/x-ole-storage", "application/cdfv2", "application/vnd.ms-office",
     "application/encrypted",
@@ -37,6 +37,11 @@ ZIP_TYPES = (
         f"application/vnd.oasis.opendocument.{kind}"
         for kind in ("text", "spreadsheet", "presentation", "graphics", "text-template")
     ),
+)
+_OFFICE = (
+    "application/vnd.ms-",
+    "application/vnd.oasis.",
+    "application/vnd.openxmlformats-",
 )
 OLE_TYPES = ("application/x-ole-storage", "application/x-msi", *(t for _, t in ole.STREAMS))
 
@@ -67,12 +72,14 @@ def detect(head: bytes) -> str:
 
 def possible_types(media_type: str, *, name: str) -> tuple[str, ...]:
     """Return what a file may turn out to be that looks like `media_type` at its head."""
-    if media_type in ZIP_TYPES:
-        return (media_type, *ZIP_TYPES, *names.types_of(name))
-    if media_type in OLE_TYPES:
+    if media_type in ZIP_TYPES or media_type.startswith(_OFFICE):
+        return (media_type, *ZIP_TYPES, *OLE_TYPES, *names.types_of(name))
+    if media_type in OLE_TYPES or media_type in OLE_ANSWERS:
         return (media_type, *OLE_TYPES, *names.types_of(name))
     if names.is_text(media_type):
         return (media_type, *names.types_of(name))
+    if media_type == UNKNOWN:
+        return (media_type, STL)
     return (names.refined(media_type, name),)
 
 
@@ -103,7 +110,7 @@ def _open(source: RangeSource, head: bytes) -> tuple[str, set[str]]:
     if media_type == "image/x-tga" and not signatures.looks_like_tga(_tail(source)):
         media_type = UNKNOWN
     if media_type == UNKNOWN and len(head) >= 84 and signatures.is_binary_stl(head, source.size):
-        media_type = "model/x.stl-binary"
+        media_type = STL
     if media_type == "application/pdf":
         if risks.pdf_is_encrypted(source):
             found.add("encrypted_content")
