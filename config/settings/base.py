@@ -4,13 +4,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import structlog
 from csp.constants import NONE, SELF
 
 from config.env import PROJECT_DIR, data_dir, env
-from config.logs import shared_processors
 from config.settings.databases import *  # noqa: F403
 from config.settings.judgement import JUDGEMENT
+from config.settings.logs import LOGGING  # noqa: F401
 
 BASE_DIR = PROJECT_DIR
 DATA_DIR = data_dir()
@@ -382,26 +381,4 @@ Q_CLUSTER: dict[str, Any] = {
     "catch_up": False,
     "scheduler": False,
     "log_level": "WARNING",
-}
-
-# --- Logs -----------------------------------------------------------------------------------
-
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "json": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processor": structlog.processors.JSONRenderer(),
-            "foreign_pre_chain": shared_processors(),
-        },
-    },
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "json"},
-    },
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-        "axes": {"level": "ERROR"},
-    },
 }
