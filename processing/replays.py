@@ -39,6 +39,7 @@ from uploads.models import Upload
 logger = logging.getLogger(__name__)
 
 MAX_FILES = 10_000
+WITHHELD = "(withheld: the file is held)"
 AT_ONCE = 500  # files compared in one go
 
 
@@ -167,9 +168,12 @@ def run_before(run: Run) -> Run | None:
 
 
 def between(before: Run | None, after: Run) -> list[Difference]:
-    """Return what two runs over one file made differently, with values."""
+    """Return what two runs over one file made differently; with values, unless it is held."""
     runs = [run for run in (before, after) if run is not None]
-    return _between(before, after, traces.effects_of(runs))
+    found = _between(before, after, traces.effects_of(runs))
+    if not after.upload.held:
+        return found
+    return [Difference(step, WITHHELD, None, None) for step in dict.fromkeys(d.step for d in found)]
 
 
 @transaction.atomic

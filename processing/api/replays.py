@@ -182,7 +182,7 @@ class RunDifferencesView(APIView):
     def get(self, request: Request, pk: UUID) -> Response:
         """Compare a run with the one that its file showed before, or else with the run before."""
         runs = Run.objects.owned_by(authenticated_user(request))
-        run = get_object_or_404(runs.select_related("version__pipeline"), pk=pk)
+        run = get_object_or_404(runs.select_related("upload", "version__pipeline"), pk=pk)
         before = replays.run_before(run)
         found = {"before": before, "differences": replays.between(before, run)}
         return Response(RunDifferencesSerializer(found).data)

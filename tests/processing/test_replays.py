@@ -184,6 +184,16 @@ def test_any_run_is_compared_with_the_one_before(client_of, owner, mine):
     assert {d["after"] for d in alone["differences"]} == {"succeeded", "made"}
 
 
+def test_nothing_of_a_held_file_is_shown(client_of, owner, mine):
+    upload = hand_in(owner, b"very secret\n")
+    work()
+    Upload.objects.filter(pk=upload.pk).update(held=True)
+    run = Run.objects.get(upload=upload)
+    answer = client_of(owner).get(f"/api/v1/runs/{run.pk}/differences/")
+    assert {d["key"] for d in answer.json()["differences"]} == {replays.WITHHELD}
+    assert "secret" not in answer.content.decode()
+
+
 def test_a_replay_over_http_from_its_start_to_the_new_version(
     client_of, owner, administrator, candidate
 ):
