@@ -9,7 +9,7 @@ from csp.constants import NONE, SELF
 from config.env import PROJECT_DIR, data_dir, env
 from config.settings.databases import *  # noqa: F403
 from config.settings.judgement import JUDGEMENT
-from config.settings.logs import LOGGING  # noqa: F401
+from config.settings.logs import *  # noqa: F403
 
 BASE_DIR = PROJECT_DIR
 DATA_DIR = data_dir()
