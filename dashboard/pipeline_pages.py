@@ -12,10 +12,10 @@ from dashboard.graph import Picture, picture_of
 from dashboard.names import printable
 from dashboard.queries import owned_run
 from processing import replays
-from processing.definitions import definition_of, source_of, visible_to
+from processing.definitions import definition_of, source_of, versions_for, visible_to
 from processing.differences import Difference
 from processing.models import Outcome, PipelineVersion, Replay, ReplayItem, Run
-from processing.pipelines import PipelineDefinition, is_for
+from processing.pipelines import PipelineDefinition
 from processing.replays import Progress
 from uploads.names import names_of
 
@@ -66,12 +66,10 @@ class PipelinePage:
 def pipeline_page(user: User, name: str, number: int | None) -> PipelinePage:
     """Return what the page of one pipeline shows; without a number, of its active version."""
     active = get_object_or_404(visible_to(user), pipeline__name=name)
-    versions = list(active.pipeline.versions.select_related("pipeline").order_by("-number"))
+    versions = list(versions_for(user).filter(pipeline=active.pipeline))
     wanted = active.number if number is None else number
     version = next((version for version in versions if version.number == wanted), None)
-    if version is None or not (
-        user.is_staff or is_for(definition_of(version), owner=user.get_username())
-    ):
+    if version is None:
         raise Http404
     may_change = user.has_perm(CHANGE)
     definition = definition_of(version)

@@ -152,7 +152,7 @@ def choose(subject: Subject, *, name: str | None, number: int | None = None) -> 
     if name is None:
         return _closest(subject)
     active = _active(name, subject.owner)
-    return active if number is None else version_of(active.pipeline, number)
+    return active if number is None else _of_owner(active.pipeline, number, subject.owner)
 
 
 def named(name: str, number: int, *, owner: User) -> PipelineVersion:
@@ -161,7 +161,8 @@ def named(name: str, number: int, *, owner: User) -> PipelineVersion:
     Raises:
         UnknownPipeline, UnknownVersion
     """
-    return version_of(_active(name, owner.get_username()).pipeline, number)
+    username = owner.get_username()
+    return _of_owner(_active(name, username).pipeline, number, username)
 
 
 def version_of(pipeline: Pipeline, number: int) -> PipelineVersion:
@@ -174,6 +175,17 @@ def version_of(pipeline: Pipeline, number: int) -> PipelineVersion:
     if version is None:
         raise UnknownVersion
     return version
+
+
+def versions_for(user: User) -> QuerySet[PipelineVersion]:
+    """Return all versions that files of `user` may go through, the newest first; all for staff."""
+    versions = PipelineVersion.objects.select_related("pipeline").order_by("-number")
+    if user.is_staff:
+        return versions
+    name = user.get_username()
+    closed = versions.filter(definition__has_key="owners").defer("source")
+    theirs = [version.pk for version in closed if not is_for(definition_of(version), owner=name)]
+    return versions.exclude(pk__in=theirs)
 
 
 def visible_to(user: User) -> QuerySet[PipelineVersion]:
@@ -205,9 +217,18 @@ def definition_of(version: PipelineVersion) -> PipelineDefinition:
 
 
 def _active(name: str, owner: str) -> PipelineVersion:
+    if "\0" in name:  # PostgreSQL knows no such text
+        raise UnknownPipeline
     version = active_versions().filter(pipeline__name=name).first()
     if version is None or not is_for(definition_of(version), owner=owner):
         raise UnknownPipeline
+    return version
+
+
+def _of_owner(pipeline: Pipeline, number: int, owner: str) -> PipelineVersion:
+    version = version_of(pipeline, number)
+    if not is_for(definition_of(version), owner=owner):
+        raise UnknownVersion
     return version
 
 

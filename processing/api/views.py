@@ -28,7 +28,7 @@ from processing.api.serializers import (
     StatsSerializer,
     StepRecordSerializer,
 )
-from processing.definitions import activate, version_of, visible_to
+from processing.definitions import activate, version_of, versions_for, visible_to
 from processing.models import Artifact, PipelineVersion, Run
 from processing.runs import cancel_run, retry_run, start_run
 from processing.stats import stats_of
@@ -46,10 +46,9 @@ def runs_of(request: Request) -> QuerySet[Run]:
 
 def pipelines_of(request: Request) -> QuerySet[PipelineVersion]:
     """Return the active versions that files of the caller may go through, by name."""
-    versions = PipelineVersion.objects.defer("definition", "source").order_by("-number")
-    return visible_to(authenticated_user(request)).prefetch_related(
-        Prefetch("pipeline__versions", versions.select_related("pipeline"))
-    )
+    user = authenticated_user(request)
+    versions = versions_for(user).defer("definition", "source")
+    return visible_to(user).prefetch_related(Prefetch("pipeline__versions", versions))
 
 
 class RunFilter(filters.FilterSet):

@@ -92,6 +92,7 @@ def test_a_version_of_other_owners_is_not_there(visit: Visit, owner: Any) -> Non
     added(DIAMOND + "owners: [sam]\n", active=False)
     client = visit(owner)
     assert client.get(reverse("pipeline", args=["mine"]), {"version": 2}).status_code == 404
+    assert "version=2" not in page(client, "pipeline", "mine")
 
 
 @pytest.mark.parametrize("version", ["0", "9", "x", "-1", "9" * 30, "²"])

@@ -6,7 +6,7 @@ import pytest
 
 from processing import definitions
 from processing.definitions import choose, import_source, sync_builtin
-from processing.errors import NoPipeline
+from processing.errors import NoPipeline, UnknownVersion
 from processing.models import Origin, Pipeline, PipelineVersion
 from processing.pipelines import Subject, parse
 from uploads.errors import UnknownPipeline
@@ -38,6 +38,22 @@ def test_a_pipeline_of_other_owners_does_not_exist():
         with pytest.raises(UnknownPipeline):
             choose(FILE, name="theirs", number=number)
     assert choose(Subject("text/plain", owner="sam"), name=None).pipeline.name == "theirs"
+
+
+def test_a_name_that_no_database_can_hold_is_not_looked_for(owner, django_assert_num_queries):
+    with django_assert_num_queries(0), pytest.raises(UnknownPipeline):
+        definitions.check_name("a\0b", owner=owner)
+
+
+def test_a_version_of_other_owners_does_not_exist(owner):
+    added("mine", owners="[sam]")
+    added("mine")
+    with pytest.raises(UnknownVersion):
+        choose(FILE, name="mine", number=1)
+    with pytest.raises(UnknownVersion):
+        definitions.named("mine", 1, owner=owner)
+    assert choose(FILE, name="mine", number=2).number == 2
+    assert choose(Subject("text/plain", owner="sam"), name="mine", number=1).number == 1
 
 
 def test_a_pipeline_that_is_switched_off_does_not_exist():

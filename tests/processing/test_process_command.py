@@ -46,6 +46,35 @@ def test_it_prints_the_trace_and_writes_what_the_steps_made(file: Path) -> None:
     assert Path("notes.txt.out/lines/lines.txt").read_bytes()
 
 
+def test_what_it_writes_is_for_its_owner_alone(file: Path) -> None:
+    process_file(file)
+    out = Path("notes.txt.out")
+    assert {path.stat().st_mode & 0o077 for path in (out, *out.rglob("*"))} == {0}
+
+
+def test_a_link_in_place_of_a_result_is_replaced(file: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.txt"
+    kept.write_text("do not write me\n")
+    result = Path("notes.txt.out/lines/lines.txt")
+    result.parent.mkdir(parents=True)
+    result.symlink_to(kept)
+    process_file(file)
+    assert kept.read_text() == "do not write me\n"
+    assert result.read_bytes()
+    assert not result.is_symlink()
+
+
+@pytest.mark.parametrize("link", ["notes.txt.out", "notes.txt.out/lines"])
+def test_a_link_in_place_of_a_folder_is_not_followed(file: Path, tmp_path: Path, link: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Path(link).parent.mkdir(exist_ok=True)
+    Path(link).symlink_to(elsewhere)
+    with pytest.raises(CommandError, match="cannot be written"):
+        process_file(file)
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_it_prints_json_that_says_what_the_api_says(file: Path, tmp_path: Path) -> None:
     data = json.loads(process_file(file, json=True, out=tmp_path / "elsewhere"))
     assert data["upload"]["name"] == "notes.txt"

@@ -111,6 +111,8 @@ class MultipartReceiver:
     def _begin_file(self, segment: MultipartSegment) -> None:
         if self._arrival is not None or segment.filename is None:
             raise MalformedMultipart if self._arrival else FileMissing
+        if "\0" in (segment.content_type or ""):  # PostgreSQL knows no such text
+            raise MalformedMultipart
         self._arrival = self._open_file(
             name=segment.filename,
             declared_type=segment.content_type or "",

@@ -21,6 +21,7 @@ VERSION = "1.0.0"
 EXTENSIONS = ("creation", "creation-with-upload", "termination", "checksum", "expiration")
 ALGORITHMS = ("sha1", "sha256")
 CONTENT_TYPE = "application/offset+octet-stream"
+NAMES = ("filename", "name")  # of the key that has the name of the file
 UNNAMED = "unnamed"  # for clients that send no name: the protocol does not ask for one
 
 _NUMBER = re.compile(r"[0-9]+")
@@ -115,11 +116,17 @@ def parse_metadata(value: str) -> Metadata:
     """
     pairs = _pairs(value)
     try:
-        values = {key: raw.decode("utf-8", "surrogatepass") for key, raw in pairs.items()}
+        # Names of file systems may have lone surrogates; nothing else may, nor a NUL.
+        names = {
+            key: pairs.pop(key).decode("utf-8", "surrogatepass") for key in NAMES if key in pairs
+        }
+        values = {key: raw.decode() for key, raw in pairs.items()}
     except UnicodeDecodeError:
         raise MetadataInvalid from None
+    if any("\0" in said for said in values.values()):
+        raise MetadataInvalid
     return Metadata(
-        name=_first(values, "filename", "name", otherwise=UNNAMED),
+        name=_first(names, *NAMES, otherwise=UNNAMED),
         declared_type=_first(values, "filetype", "type", otherwise=""),
         pipeline=values.get("pipeline") or None,
         folder=values.get("folder", ""),

@@ -9,8 +9,9 @@ import socket
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -28,6 +29,7 @@ from uploads.reading import open_blob
 
 REFUSED = 2
 PAUSE_S = 0.2
+READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 COLUMNS = "{:<20} {:>3}  {:<10} {:>12} {:>12} {:>12}  {}"
 
 
@@ -120,11 +122,30 @@ def write_artifacts(trace: list[StepView], folder: Path) -> list[Path]:
     for view in trace:
         for artifact in view.artifacts:
             path = folder / Path(view.record.step).name / Path(artifact.name).name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open_blob(artifact.blob) as content, path.open("wb") as target:
+            with open_blob(artifact.blob) as content, _open_private(path) as target:
                 target.writelines(content.chunks())
             paths.append(path)
     return paths
+
+
+def _open_private(path: Path) -> BinaryIO:
+    """Open a new file for its owner alone, in place of what is there; follow no link."""
+    step = path.parent
+    step.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as opened:
+        try:
+            folder = os.open(step.parent, READ_FOLDER)
+            opened.callback(os.close, folder)
+            with suppress(FileExistsError):
+                os.mkdir(step.name, 0o700, dir_fd=folder)
+            inner = os.open(step.name, READ_FOLDER, dir_fd=folder)
+            opened.callback(os.close, inner)
+            with suppress(FileNotFoundError):
+                os.unlink(path.name, dir_fd=inner)
+            target = os.open(path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=inner)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
+        return os.fdopen(target, "wb")
 
 
 def as_data(upload: Upload, run: Run, trace: list[StepView]) -> dict[str, Any]:

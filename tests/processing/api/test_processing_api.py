@@ -159,6 +159,23 @@ def test_a_pipeline_of_others_does_not_exist(client_of, stranger):
     assert "mine" not in {p["name"] for p in client.get("/api/v1/pipelines/").json()}
 
 
+def test_a_version_of_other_owners_is_not_listed_and_runs_nothing(client_of, stranger):
+    closed = f"title: Closed{MINE}"
+    definitions.import_source(closed, origin=Origin.ADMIN)
+    opened = MINE.replace("owners: [olive]\n", "")
+    definitions.import_source(f"title: Open{opened}", origin=Origin.ADMIN, active=True)
+    client = client_of(stranger)
+    pipeline = client.get("/api/v1/pipelines/mine/").json()
+    assert [version["number"] for version in pipeline["versions"]] == [2]
+    offer = Offer(owner=stranger, name="x.txt", declared_type="", door=Door.API)
+    upload = receive_upload(offer, io.BytesIO(b"a line\n"))
+    path = f"/api/v1/uploads/{upload.pk}/runs/"
+    answer = client.post(path, {"pipeline": "mine", "version": 1}, content_type="application/json")
+    none = client.post(path, {"pipeline": "mine", "version": 9}, content_type="application/json")
+    assert answer.status_code == none.status_code
+    assert answer.json()["code"] == none.json()["code"] == "unknown_version"
+
+
 def test_pipelines_cost_the_same_number_of_queries_for_any_number_of_versions(
     client_of, owner, django_assert_max_num_queries
 ):

@@ -168,6 +168,50 @@ def test_put_refuses(client_of, owner, headers, status, code):
     assert not Upload.objects.exists()
 
 
+BROKEN_TEXTS = [b"\xed\xa0\x80", b"\xff", b"\x00", b"a\x00b"]
+
+
+@pytest.mark.parametrize("raw", BROKEN_TEXTS)
+@pytest.mark.parametrize("place", ["pipeline", "folder", "tags", "x", "name", "type"])
+def test_post_refuses_what_is_no_text(client_of, owner, settings, place, raw):
+    name, kind = (raw if place == part else b"any" for part in ("name", "type"))
+    head = b'--b\r\nContent-Disposition: form-data; name="%s"'
+    field = (head % place.encode()) + b"\r\n\r\n" + raw + b"\r\n"
+    file = (head % b"file") + b'; filename="%s"\r\nContent-Type: %s' % (name, kind)
+    body = field * (place not in ("name", "type")) + file + b"\r\n\r\nx\r\n--b--\r\n"
+    answer = client_of(owner).post(URL, body, content_type="multipart/form-data; boundary=b")
+    unread = (place, raw[-1:]) in {("x", b"\x00"), ("x", b"b")}  # text, in a field of no meaning
+    assert answer.status_code == (201 if unread else 400), answer.content
+
+
+@pytest.mark.parametrize("raw", ["%ED%A0%80", "%FF", "%00", "a%00b"])
+@pytest.mark.parametrize("field", ["pipeline", "folder", "tags"])
+def test_put_refuses_what_is_no_text(client_of, owner, field, raw):
+    path = f"{URL}a.txt?{field}={raw}"
+    answer = client_of(owner).put(path, TEXT, content_type="text/plain")
+    assert answer.status_code == 400
+    assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize("header", ["\u00ed\u00a0\u0080", "a" * 300, "text/plain; charset=no-such"])
+def test_put_takes_any_declared_type_as_data(client_of, owner, header):
+    answer = client_of(owner).put(f"{URL}a.txt", TEXT, content_type=header)
+    assert answer.status_code in (201, 415), answer.content
+
+
+@pytest.mark.parametrize("name", ["%ED%A0%80", "%FF", "a%C2%80"])
+def test_put_takes_any_name_as_data(client_of, owner, name):
+    answer = client_of(owner).put(URL + name, TEXT, content_type="text/plain")
+    assert answer.status_code == 201, answer.content
+
+
+@pytest.mark.parametrize("boundary", ["boundary=\u00e9", "boundary*=utf-8''%ED%A0%80"])
+def test_post_refuses_a_boundary_that_is_none(client_of, owner, boundary):
+    kind = f"multipart/form-data; {boundary}"
+    answer = client_of(owner).post(URL, b"--A--", content_type=kind)
+    assert answer.status_code in (400, 415), answer.content
+
+
 def test_a_full_quota_is_a_refusal(client_of, owner):
     Quota.objects.create(user=owner, max_bytes=5)
     response = client_of(owner).post(URL, {"file": text()})

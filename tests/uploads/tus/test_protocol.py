@@ -53,6 +53,8 @@ def test_what_is_no_number_is_no_offset(header):
         ("tags YSwgYg==,folder aW4=", ("unnamed", "", None, "in", ("a", "b"))),
         ("filename YQ==,is_confidential", ("a", "", None)),
         ("filename 8J+YgC50eHQ=", ("😀.txt", "", None)),
+        ("filename 7aCA", ("\ud800", "", None)),
+        ("name 7aCA", ("\ud800", "", None)),
     ],
 )
 def test_metadata_says_name_type_and_pipeline(header, said):
@@ -71,6 +73,11 @@ def test_metadata_says_name_type_and_pipeline(header, said):
         "filename YQ==,,name Yg==",
         "fil\u00e9name YQ==",
         "filename /w==",
+        *(
+            f"{key} {raw}"
+            for key in ("pipeline", "filetype", "type", "folder", "tags", "x")
+            for raw in ("7aCA", "/w==", "AA==")
+        ),
     ],
 )
 def test_malformed_metadata_is_refused(header):

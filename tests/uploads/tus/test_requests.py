@@ -115,6 +115,8 @@ def test_post_begins_an_upload(tus, path):
             400,
             "unknown_pipeline",
         ),
+        ({"Upload_Metadata": metadata(pipeline=b"\xed\xa0\x80")}, 400, "tus_metadata_invalid"),
+        ({"Upload_Metadata": metadata(filetype=b"\xed\xa0\x80")}, 400, "tus_metadata_invalid"),
         ({"Upload_Checksum": "md5 1B2M2Y8AsgTpgAmy7PhCfg=="}, 400, "tus_checksum_invalid"),
     ],
     ids=lambda value: str(value)[:60],
