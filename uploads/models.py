@@ -235,6 +235,9 @@ class UploadSession(models.Model):
     )
     session_version = models.BigIntegerField(help_text="Of the owner, when the session began.")
     token_family: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
+    sign_in = models.CharField(
+        max_length=64, blank=True, help_text="Digest of the browser's session, which ends this one."
+    )
     upload_id = models.UUIDField(unique=True, help_text="Of the upload that this becomes.")
     blob_id = models.UUIDField(unique=True)
     door = models.CharField(max_length=8, choices=Door)

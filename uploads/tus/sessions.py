@@ -7,7 +7,7 @@ upload goes on. Each request still asks whether the owner may upload at all.
 import hashlib
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -33,11 +33,12 @@ TOKEN_BYTES = 24
 
 @dataclass(frozen=True)
 class Caller:
-    """Who begins a session, and as what they have signed in."""
+    """Who begins a session, and as what they have signed in: by a token or in a browser."""
 
     user: User
     door: Door
-    token_family: UUID | None
+    token_family: UUID | None = None
+    browser_session: str = field(default="", repr=False)
 
 
 def create(caller: Caller, *, length: int, metadata: str) -> tuple[str, UploadSession]:
@@ -57,10 +58,11 @@ def create(caller: Caller, *, length: int, metadata: str) -> tuple[str, UploadSe
         quota.reserve(caller.user, length)
         add_upload_key(identity.upload_id, caller.user.pk, identity.key)
         session = UploadSession.objects.create(
-            pk=_id_of(token),
+            pk=_digest(token),
             owner=caller.user,
             session_version=caller.user.session_version,
             token_family=caller.token_family,
+            sign_in=_digest(caller.browser_session) if caller.browser_session else "",
             upload_id=identity.upload_id,
             blob_id=identity.blob_id,
             door=caller.door,
@@ -82,7 +84,7 @@ def find(token: str, user: User | None) -> UploadSession:
         SessionUnknown: there is none, or not for this user, or its owner may not upload any more.
         SessionGone: it has expired, or its upload was deleted.
     """
-    session = UploadSession.objects.select_related("owner").filter(pk=_id_of(token)).first()
+    session = UploadSession.objects.select_related("owner").filter(pk=_digest(token)).first()
     if session is None or user not in {None, session.owner} or not _still_allowed(session):
         raise SessionUnknown
     if session.expires_at <= timezone.now():
@@ -121,6 +123,12 @@ def end(session: UploadSession) -> None:
             rows.delete()
     remove_part(session.blob_id)
     logger.info("upload session ended", extra={"upload": str(session.upload_id)})
+
+
+def end_those_of(browser_session: str) -> None:
+    """End what was begun in a browser that signs out."""
+    for session in UploadSession.objects.filter(sign_in=_digest(browser_session)):
+        end(session)
 
 
 def sweep(*, grace_s: float) -> int:
@@ -167,8 +175,8 @@ def _unseal_metadata(session: UploadSession, key: bytes) -> str:
     return unseal(sealed, key=key, context=_context(session.upload_id)).decode()
 
 
-def _id_of(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _context(upload_id: UUID) -> bytes:

@@ -229,8 +229,9 @@ def _caller(request: Request) -> sessions.Caller:
     """Return who asks: a browser signs in with a session, a program with a token."""
     user, token = authenticated_user(request), request.auth
     if token is None:
-        return sessions.Caller(user, Door.WEB, None)
-    return sessions.Caller(user, Door.API, UUID(str(token["fam"])))  # type: ignore[index]
+        browser_session = request._request.session.session_key or ""
+        return sessions.Caller(user, Door.WEB, browser_session=browser_session)
+    return sessions.Caller(user, Door.API, token_family=UUID(str(token["fam"])))  # type: ignore[index]
 
 
 def _content_type(request: Request) -> str:

@@ -14,6 +14,7 @@ from structlog.stdlib import ProcessorFormatter
 from tests.uploads.tus.conftest import (
     CHUNK,
     COLLECTION,
+    LENGTH,
     TEXT,
     Tus,
     content_of,
@@ -153,6 +154,22 @@ def test_a_session_begun_by_a_page_needs_the_csrf_token(owner, pipelines):
     assert refused.status_code == 403
     patch["X-CSRFToken"] = "a" * 32
     assert client.patch(path, b"hello", content_type=CHUNK, headers=patch).status_code == 204
+
+
+def test_signing_out_ends_the_uploads_of_that_browser(owner, pipelines, nobody, settings):
+    from django.test import Client
+
+    here, elsewhere = Client(), Client()
+    paths = []
+    for client in (here, elsewhere):
+        client.force_login(owner)
+        headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(LENGTH)}
+        paths.append(client.generic("POST", COLLECTION, headers=headers)["Location"])
+    assert nobody.patch(paths[0], 0, TEXT[:1]).status_code == 204
+    here.post("/accounts/logout/")
+    assert_problem(nobody.patch(paths[0], 1, TEXT[1:]), 404, "not_found")
+    assert not stored_files(settings)
+    assert nobody.patch(paths[1], 0, TEXT).status_code == 204
 
 
 def test_post_may_bring_the_first_bytes(tus):
