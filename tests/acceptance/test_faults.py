@@ -113,7 +113,7 @@ def test_the_watcher_comes_back_and_takes_each_file_once(stack: Stack, demo: htt
         if number % 20 == 10:
             until(lambda: not is_away(stack, "watcher"), within_s=35)
             time.sleep(number / 100)  # each time a little further into its work
-            stack.kill("watcher")
+            until(lambda: was_killed(stack, "watcher"), within_s=35)
     until(
         lambda: all((folder / "processed" / f"{name}.json").exists() for name in names),
         within_s=90,
@@ -126,6 +126,14 @@ def test_the_watcher_comes_back_and_takes_each_file_once(stack: Stack, demo: htt
         counts.update(row["name"] for row in page["results"])
         url = page["next"]
     assert {name: counts[name] for name in names} == dict.fromkeys(names, 1)
+
+
+def was_killed(stack: Stack, name: str) -> bool:
+    """Kill a part; tell whether it was there to be killed."""
+    try:
+        return bool(stack.kill(name))
+    except (LookupError, psutil.NoSuchProcess):
+        return False
 
 
 def is_away(stack: Stack, name: str, before: int = 0) -> bool:

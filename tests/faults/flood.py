@@ -72,7 +72,7 @@ def main() -> int:
             cluster.stop()
         wrong = violations(many.acks | other.acks)
         failed = Run.objects.exclude(state=RunState.SUCCEEDED).count()
-        settled = memory[len(memory) // 10 :]  # once everybody is warm
+        settled = memory[len(memory) // 3 :]  # once everybody is warm
         tenth = max(1, len(settled) // 10)
         growth = median(settled[-tenth:]) - median(settled[:tenth])
         print(f"files: {asked.files}, {asked.files / drained_s:.0f} per s, {asked.workers} workers")

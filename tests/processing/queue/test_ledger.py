@@ -91,15 +91,17 @@ def test_a_claim_shows_in_the_run_in_its_upload_and_in_the_events(make_run):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"due_at": timezone.now() + SOON},
-        {"state": RunState.RUNNING, "lease_expires_at": timezone.now() + SOON},
+        {"due_at": SOON},
+        {"state": RunState.RUNNING, "lease_expires_at": SOON},
         {"state": RunState.SUCCEEDED},
         {"state": RunState.FAILED},
         {"state": RunState.CANCELLED},
     ],
 )
 def test_what_is_not_due_is_not_claimed(make_run, changes):
-    run = make_run(**changes)
+    now = timezone.now()
+    moments = {name: now + value for name, value in changes.items() if value is SOON}
+    run = make_run(**{**changes, **moments})
     assert queue.claim(run.pk, "worker") is None
     assert queue.claim(None, "worker") is None
     assert Run.objects.get().fence == 0
