@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
@@ -12,6 +13,7 @@ from config.errors import AppError
 from uploads.errors import Refusal
 from uploads.intake import Offer, receive_upload
 from uploads.models import Door, Upload, UploadState
+from uploads.validation import check_name
 from uploads.watch.completeness import is_complete, open_regular
 from uploads.watch.errors import FolderTooDeep, HardLinked, NotARegularFile, Unreadable
 from uploads.watch.folders import Claimed, DropFolder, Found, kind_of
@@ -46,8 +48,8 @@ class FolderDoor:
         # Receipts whose runs had not ended when last seen, and their uploads.
         self.waiting: dict[Path, UUID] = {}
         for note in folder.notes():
-            if (upload_id := read_receipt(note).get("upload")) is not None:
-                self.waiting[note] = UUID(upload_id)
+            with suppress(ValueError):  # not written by us
+                self.waiting[note] = UUID(str(read_receipt(note).get("upload")))
 
     def offer(self, found: Found) -> bool:
         """Take `found` in, or move it to `failed`; False if it is not complete yet."""
@@ -101,7 +103,12 @@ class FolderDoor:
         facts = read_receipt(note)
         write_receipt(note, **facts | {"state": state})
         well = state not in (UploadState.FAILED, UploadState.CANCELLED)
-        self.folder.close_note(note, facts.get("name", note.stem), well=well)
+        name = str(facts.get("name", note.stem))
+        try:
+            check_name(name)
+        except Refusal:  # somebody else wrote it: a name that is a path leads out of the folder
+            name = note.stem
+        self.folder.close_note(note, name, well=well)
 
     def _receive(self, claimed: Claimed, key: str) -> Upload:
         with _Reading(claimed, self._stopping) as content:

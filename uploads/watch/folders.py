@@ -6,7 +6,6 @@ import stat
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
@@ -64,26 +63,42 @@ class DropFolder:
 
     root: Path
 
-    @cached_property
+    @property
     def unprocessed(self) -> Path:
-        return self.root / "unprocessed"
+        return self._part("unprocessed")
 
-    @cached_property
+    @property
     def underprocess(self) -> Path:
-        return self.root / "underprocess"
+        return self._part("underprocess")
 
-    @cached_property
+    @property
     def processed(self) -> Path:
-        return self.root / "processed"
+        return self._part("processed")
 
-    @cached_property
+    @property
     def failed(self) -> Path:
-        return self.root / "failed"
+        return self._part("failed")
+
+    def _part(self, name: str) -> Path:
+        """Return one of the four. Its user may have put a link in its place: that leads nowhere.
+
+        Raises:
+            NotADirectoryError: it is no folder of its own.
+        """
+        path = self.root / name
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise NotADirectoryError
+        return path
 
     def make(self) -> None:
-        """Make what is missing of it."""
+        """Make what is missing of it.
+
+        Raises:
+            NotADirectoryError: something else is in the place of a part.
+        """
         for part in PARTS:
             (self.root / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._part(part)
 
     def look(self, on_folder: Callable[[int], None]) -> Generator[Found, None, None]:
         """Yield what lies in `unprocessed` and the folders in it, except these folders.
@@ -92,7 +107,7 @@ class DropFolder:
         comes later can be noticed. Folders are walked by descriptor: exchanging one for a link
         in the meantime leads nowhere.
         """
-        descriptor = os.open(self.unprocessed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(self.unprocessed, _READ_FOLDER)
         yield from _walk(descriptor, 0, on_folder)
 
     def claim(self, found: Found) -> Claimed:

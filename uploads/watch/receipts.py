@@ -10,8 +10,10 @@ from pathlib import Path
 
 from config.durable import write_private
 from config.errors import AppError
+from uploads.watch.completeness import open_regular
 
 SUFFIX = ".json"
+LONGEST_RECEIPT = 64 * 1024  # bytes
 LONGEST_NAME = 255  # bytes, on every file system in use
 
 
@@ -21,12 +23,24 @@ def write_receipt(path: Path, **facts: object) -> None:
 
 
 def read_receipt(path: Path) -> dict[str, str]:
-    """Return the facts at `path`; nothing if they cannot be read."""
+    """Return the facts at `path`; nothing if it holds no receipt, whatever it is instead."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        facts = json.loads(_text_of(path))
+    except (OSError, ValueError, RecursionError):
         return {}
     return facts if isinstance(facts, dict) else {}
+
+
+def _text_of(path: Path) -> bytes:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        descriptor = open_regular(path.name, folder=folder)
+    finally:
+        os.close(folder)
+    if descriptor is None:
+        return b""
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(LONGEST_RECEIPT)
 
 
 def refusal_facts(name: str, error: AppError) -> dict[str, str]:
