@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,11 @@ class Running:
 
     def memory(self, name: str) -> int:
         """Return the bytes that a part has for itself: shared pages are counted once."""
-        return sum(process.memory_full_info().pss for process in self.part(name))
+        total = 0
+        for process in self.part(name):
+            with suppress(psutil.NoSuchProcess):  # children of steps come and go
+                total += process.memory_full_info().pss
+        return total
 
 
 @contextmanager
