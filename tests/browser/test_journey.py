@@ -138,7 +138,7 @@ def test_a_whole_folder_is_handed_in(demo: Page, tmp_path: Path) -> None:
 def test_a_deleted_file_leaves_the_inbox(demo: Page) -> None:
     choose(demo, payload("gone.txt", b"soon gone\n"))
     expect(row(demo, "gone.txt")).to_have_attribute("data-state", "succeeded", timeout=SLOW_MS)
-    expect(demo.locator("#arriving li")).to_have_count(0)  # or the page would take it up again
+    expect(demo.locator("#arriving li")).to_have_count(0)
     demo.get_by_role("link", name="gone.txt").first.click()
     demo.get_by_role("link", name="Delete").click()
     demo.get_by_role("button", name="Delete for good").click()

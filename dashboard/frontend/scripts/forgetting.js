@@ -4,7 +4,7 @@ const PATIENCE_MS = 1000;
 
 function forget() {
   for (const key of Object.keys(localStorage)) {
-    if (key.startsWith("tus::")) localStorage.removeItem(key);
+    if (/^(tus|settled)::/.test(key)) localStorage.removeItem(key);
   }
   return new Promise((resolve) => {
     setTimeout(resolve, PATIENCE_MS);
