@@ -19,12 +19,12 @@ LAST = frozenset({"media_type", "checksum"})
 # Steps with a template of their own. Any other is shown as plain facts.
 TEMPLATES = frozenset({
     "archive", "checksum", "csv_profile", "document_text", "image_metadata", "lines",
-    "media_facts", "media_type", "pdf_text", "personal_data", "search_terms", "table_profile",
-    "thumbnail", "validate",
+    "media_facts", "media_type", "members", "ocr", "pdf_text", "personal_data", "search_terms",
+    "table_profile", "thumbnail", "validate",
 })  # fmt: skip
 
 # Steps whose text is shown from its beginning.
-TEXTS = frozenset({"pdf_text", "document_text"})
+TEXTS = frozenset({"pdf_text", "document_text", "ocr"})
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from processing.sandbox import Sandbox
 from processing.scanning.antivirus import age_days, scanner
 from processing.scanning.clamd import Clamd, NotScanned
 from processing.scanning.rules import RulesBroken, rules_in
+from processing.steps.ocr import tesseract
 
 PATIENCE_S = 2.0
 
@@ -48,3 +49,8 @@ def yara() -> Health:
     except RulesBroken:
         return Health.DEGRADED
     return Health.OK
+
+
+def ocr() -> Health:
+    """Ask whether letters in pictures can be recognised."""
+    return Health.OK if tesseract.is_installed() else Health.NOT_INSTALLED

@@ -18,8 +18,9 @@ from processing import caps, checking, children, queue, traces
 from processing.caps import NoTurn
 from processing.definitions import definition_of, subject_of
 from processing.journal import VISIBLE_WITHIN_S, Journal
-from processing.models import Run, RunState
+from processing.models import Artifact, Run, RunState
 from processing.pipelines import Plan, StepUse
+from processing.pipelines.plan import TEXT
 from processing.queue import Claim, ClaimLost, Ending
 from processing.sandbox import Sandbox, Session
 from processing.steps import registry
@@ -104,8 +105,14 @@ def _run_steps(bundle: "Bundle", work: Work, content: OpenBlob) -> bool:
             if cause := plan.obstacle(position, results):
                 traces.skip(work, [(position, use.name)], caused_by=cause)
                 continue
+            text = traces.text_of(work, use.reads) if use.reads else None
+            if use.reads and text is None:
+                plan.skipped(position)
+                traces.skip(work, [(position, use.name)], caused_by=use.reads)
+                continue
             try:
-                results[use.name] = _run_step(work, session, position, use, results)
+                with _reading(bundle, session, text) as reader:
+                    results[use.name] = _run_step(work, reader, position, use, results)
             except StepFailed as error:
                 if traces.failures(work, position) < use.max_attempts:
                     raise TryAgain(error.code, error.detail) from error
@@ -114,6 +121,19 @@ def _run_steps(bundle: "Bundle", work: Work, content: OpenBlob) -> bool:
     if failure is not None:
         raise failure
     return True
+
+
+@contextmanager
+def _reading(bundle: "Bundle", session: Session, text: Artifact | None) -> Iterator[Session]:
+    """Give the session over the file, or over the text that another step made of it."""
+    if text is None:
+        yield session
+        return
+    with (
+        open_blob(text.blob) as content,
+        sandbox().open(content, TEXT, pulse=bundle.pulse) as reader,
+    ):
+        yield reader
 
 
 def _run_step(

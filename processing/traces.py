@@ -34,6 +34,7 @@ from uploads.models import Blob
 
 Outputs = dict[str, Output]  # by step name
 
+TEXT_NAME = "text.txt"  # the artifact that every step that makes a text gives it in
 SEARCH_TERMS = "search_terms"  # the step whose findings make uploads findable
 
 
@@ -289,6 +290,18 @@ def outputs_so_far(work: Work) -> Outputs:
         return {}
     records = _succeeded(work.run).filter(position__gte=0)
     return {record.step: _unseal(record, work.key) or {} for record in records}
+
+
+def text_of(work: Work, step: str) -> Artifact | None:
+    """Return the text that a step of this run has made; None if it has made none."""
+    work.journal.flush()  # bytes that are not durable cannot be read
+    made = Artifact.objects.select_related("blob__upload").filter(
+        record__run=work.run,
+        record__step=step,
+        record__state=StepState.SUCCEEDED,
+        name=TEXT_NAME,
+    )
+    return made.first()
 
 
 def checks_so_far(work: Work) -> Outputs:

@@ -272,6 +272,7 @@ HEALTH_CHECKS: dict[str, str] = {
     "sandbox": "processing.health.sandbox",
     "antivirus": "processing.health.antivirus",
     "yara": "processing.health.yara",
+    "ocr": "processing.health.ocr",
 }
 METRICS: list[str] = ["uploads.metrics.collect", "processing.metrics.collect"]
 METRICS_TOKEN: str = env.str("STRONGROOM_METRICS_TOKEN", default="")

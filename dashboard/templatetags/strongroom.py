@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from dashboard.findings import LEFT_OUT
 from processing.models import Outcome
 
 register = template.Library()
@@ -127,6 +128,12 @@ def state_word(state: str) -> str:
 def outcome_word(outcome: str) -> str:
     """Write what a comparison found."""
     return str(Outcome(outcome).label)
+
+
+@register.filter
+def left_out(code: str) -> str:
+    """Return the sentence that says why a member was left out."""
+    return LEFT_OUT.get(code, code)
 
 
 @register.filter

@@ -45,6 +45,7 @@ class StepUse:
 
     `timeout_s` None means the step's own limit. `max_attempts` counts the first one. `needs`
     None means the step that is written before this one. `when` is a condition; empty is always.
+    `reads` names the step whose text this one reads in place of the file.
     """
 
     name: str
@@ -54,6 +55,7 @@ class StepUse:
     max_attempts: int = 1
     needs: tuple[str, ...] | None = None
     when: str = ""
+    reads: str = ""
 
     def to_data(self) -> dict[str, JSON]:
         """Return what the reader makes the same use from."""
@@ -68,6 +70,8 @@ class StepUse:
             data["needs"] = list(self.needs)
         if self.when:
             data["when"] = self.when
+        if self.reads:
+            data["reads"] = self.reads
         return data
 
 

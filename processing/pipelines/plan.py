@@ -10,6 +10,7 @@ from processing.pipelines.routing import Subject
 from processing.steps import registry
 
 MEDIA_TYPE, WHEN = "media_type", "when"  # causes of a skip that are no steps
+TEXT = "text/plain"  # as what the text is read that another step has made
 
 
 class Plan:
@@ -30,6 +31,10 @@ class Plan:
         """Note that a step has failed for good."""
         self._lost[place] = self._definition.steps[place].name
 
+    def skipped(self, place: int) -> None:
+        """Note that a step was not run, since there is nothing for it to read."""
+        self._skipped.add(place)
+
     def obstacle(self, place: int, results: Mapping[str, Any]) -> str:
         """Return because of what a step is skipped, empty if it may run.
 
@@ -43,7 +48,7 @@ class Plan:
         chosen = needs if self._definition.graph.chosen[place] else ()
         if chosen and all(need in self._skipped for need in chosen):
             cause = self._definition.steps[chosen[0]].name
-        elif not registry.get(use.step).reads(self._subject.media_type):
+        elif not registry.get(use.step).reads(TEXT if use.reads else self._subject.media_type):
             cause = MEDIA_TYPE
         elif use.when and not _condition(use.when).holds(self._subject.facts(results)):
             cause = WHEN

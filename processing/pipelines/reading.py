@@ -23,7 +23,7 @@ MAX_STEPS = 50
 MAX_ATTEMPTS = 10
 MAX_TIMEOUT_S = 6 * 60 * 60
 KEYS = ("name", "title", "media_types", "owners", "folders", "tags", "steps")
-STEP_KEYS = ("name", "step", "needs", "when", "settings", "timeout_s", "max_attempts")
+STEP_KEYS = ("name", "step", "needs", "when", "reads", "settings", "timeout_s", "max_attempts")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _PATTERN = re.compile(r"\*/\*|[a-z]+/(?:\*|[a-z0-9][a-z0-9!#$&^_.+-]*)")
 
@@ -102,13 +102,15 @@ class _Reader:
             return
         for index, use in enumerate(definition.steps):
             before = sorted(names[place] for place in graph.before(index))
-            looked_at = conditions.read(use.when).steps if use.when else ()
-            for name in sorted(set(looked_at).difference(before)):
-                self.wrong(
-                    f"steps[{index}].when",
-                    f"looks at {name!r}, which {use.name!r} does not wait for; "
-                    f"before it come: {', '.join(before) or 'none'}.",
-                )
+            asked = {"when": conditions.read(use.when).steps if use.when else ()}
+            asked["reads"] = (use.reads,) if use.reads else ()
+            for key, looked_at in asked.items():
+                for name in sorted(set(looked_at).difference(before)):
+                    self.wrong(
+                        f"steps[{index}].{key}",
+                        f"looks at {name!r}, which {use.name!r} does not wait for; "
+                        f"before it come: {', '.join(before) or 'none'}.",
+                    )
 
     def step_use(self, key: str, data: object) -> StepUse:
         if isinstance(data, str):
@@ -125,8 +127,11 @@ class _Reader:
         attempts = self.attempts(f"{key}.max_attempts", fields.get("max_attempts", 1))
         needs = self.needs(f"{key}.needs", fields["needs"]) if "needs" in fields else None
         when = self.condition(f"{key}.when", fields["when"]) if "when" in fields else ""
+        reads = self.name(f"{key}.reads", fields["reads"]) if "reads" in fields else ""
+        if reads and step and step.makes_children:
+            self.wrong(f"{key}.reads", f"{step.name!r} reads the file itself.")
         used = step.name if step else ""
-        return StepUse(name, used, settings, timeout_s, attempts, needs, when)
+        return StepUse(name, used, settings, timeout_s, attempts, needs, when, reads)
 
     def step(self, key: str, value: object) -> Step | None:
         if value is None:

@@ -38,7 +38,7 @@ def write_source(definition: PipelineDefinition) -> str:
         if use.name != use.step:
             said["name"] = use.name
         given = use.to_data()
-        said |= {key: given[key] for key in ("needs", "when") if key in given}
+        said |= {key: given[key] for key in ("needs", "when", "reads") if key in given}
         if use.settings:
             said["settings"] = dict(use.settings)
         if use.timeout_s is not None:

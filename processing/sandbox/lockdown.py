@@ -20,7 +20,7 @@ PR_SET_NO_NEW_PRIVS = 38
 SECCOMP_MODE_FILTER = 2
 
 OPEN_FILES = 32
-# Shared libraries, their data, and time zones; where a distribution keeps them.
+# Shared libraries, their data, and time zones; where distributions keep them.
 SYSTEM_FOLDERS = (
     "/lib",
     "/lib64",
@@ -28,6 +28,9 @@ SYSTEM_FOLDERS = (
     "/usr/lib64",
     "/usr/local/lib",
     "/usr/share/zoneinfo",
+    "/usr/share/tesseract-ocr",
+    "/usr/share/tessdata",
+    "/usr/local/share/tessdata",
 )
 
 

@@ -35,7 +35,7 @@ def run(context: StepContext) -> Output:
         StepFailed: `pdf_encrypted`, `pdf_unreadable` (nothing in it, or no page, can be read).
     """
     max_pages: Any = context.settings.get("max_pages", 5000)
-    document = _open(context.content)
+    document = open_document(context.content)
     try:
         pages = len(document)
         text = TextArtifact(context)
@@ -43,7 +43,7 @@ def run(context: StepContext) -> Output:
         read = 0
         for number in range(1, min(pages, max_pages) + 1):
             try:
-                text.add(_text_of(document, number - 1))
+                text.add(text_of_page(document, number - 1))
             except pypdfium2.PdfiumError:
                 unreadable.append(number)
                 text.add("")
@@ -74,18 +74,23 @@ def text_of(context: StepContext) -> Iterator[str]:
     Raises:
         StepFailed: `pdf_encrypted`, `pdf_unreadable`.
     """
-    document = _open(context.content)
+    document = open_document(context.content)
     try:
         for index in range(len(document)):
             try:
-                yield _text_of(document, index)[:MAX_PAGE_CHARS] + PAGE_END
+                yield text_of_page(document, index)[:MAX_PAGE_CHARS] + PAGE_END
             except pypdfium2.PdfiumError:
                 yield PAGE_END
     finally:
         document.close()
 
 
-def _open(content: BinaryIO) -> Any:
+def open_document(content: BinaryIO) -> Any:
+    """Return the document of PDFium; it is to be closed.
+
+    Raises:
+        StepFailed: `pdf_encrypted`, `pdf_unreadable`.
+    """
     try:
         return pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:
@@ -94,7 +99,12 @@ def _open(content: BinaryIO) -> Any:
         raise StepFailed("pdf_unreadable", "The PDF is damaged, or is none.") from None
 
 
-def _text_of(document: Any, index: int) -> str:
+def text_of_page(document: Any, index: int) -> str:
+    """Return the text of a page, from 0, cut one character behind its limit.
+
+    Raises:
+        PdfiumError: the page cannot be read.
+    """
     page = document[index]
     try:
         text_page = page.get_textpage()

@@ -85,14 +85,14 @@ def refusals() -> Iterator[None]:
 def _small_picture(image: Image.Image, side: int) -> bytes:
     """Return the first frame as WebP, upright; nothing but its pixels is carried over."""
     image.thumbnail((side, side), reducing_gap=2.0)
-    upright = _eight_bits(ImageOps.exif_transpose(image))
+    upright = eight_bits(ImageOps.exif_transpose(image))
     pixels = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     file = io.BytesIO()
     pixels.save(file, "WEBP", quality=80)
     return file.getvalue()
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
     """Return `image` with 8 bits a channel; the library would cut off what is brighter."""
     if image.mode.startswith("I;16"):
         return image.convert("I").point(lambda value: value * (1 / 256) + 0).convert("L")

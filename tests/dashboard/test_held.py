@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from dashboard.findings import SENTENCES
+from dashboard.findings import SENTENCES, found
 from processing.models import RunState
 from tests.dashboard.conftest import Visit
 from tests.dashboard.scenes import Scene, checked, hand_in, lines_output, play
@@ -85,3 +85,15 @@ def test_what_was_only_noticed_is_said_and_everything_is_shown(visit, owner, upl
 
 def test_every_finding_has_its_sentence():
     assert set(SENTENCES) == set(ACTIONS)
+
+
+def test_what_two_checks_find_is_said_once_and_holds_if_either_does():
+    rows = [
+        Finding(code="container_damaged", action="flag", source="intake"),
+        Finding(code="macro", action="flag", source="intake"),
+        Finding(code="container_damaged", action="quarantine", source="archive_limits"),
+    ]
+    assert [(one.code, one.holds) for one in found(rows)] == [
+        ("container_damaged", True),
+        ("macro", False),
+    ]

@@ -107,6 +107,26 @@ KINDS = {
         Scene({"count": 1234, "complete": False}),
         ["found by 1,234 words; it has more"],
     ),
+    "ocr": (
+        "report.pdf",
+        PDF,
+        Scene(
+            {"installed": True, "program": "Tesseract 5.3.0", "pages": 3, "pages_read": 2,
+             "pages_with_text": 0, "characters": 1234, "sure_percent": 91, "complete": False,
+             "out_of_time": True},
+            [("text.txt", "text/plain", b"Dear <b>Ann</b>")],
+        ),
+        ["1,234", "91 %", "Dear &lt;b&gt;Ann&lt;/b&gt;", "the time for it was over"],
+    ),
+    "members": (
+        "any.zip",
+        b"PK\5\6" + bytes(18),
+        Scene({"files": 1, "known": 0, "left_out": {"quota_exceeded": 3, "family_too_deep": 1},
+               "children": [{"index": 7, "name": "<i>a</i>.txt",
+                             "upload": "0199b2f0-0000-7000-8000-000000000000"}]}),
+        ["&lt;i&gt;a&lt;/i&gt;.txt", "/0199b2f0-0000-7000-8000-000000000000/",
+         "does not fit into what is left of your quota", "deeper than files are taken in"],
+    ),
     "document_text": (
         "page.html",
         b"<!DOCTYPE html><html><body>hello</body></html>",

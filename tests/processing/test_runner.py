@@ -117,6 +117,36 @@ def pipeline_of(*steps: dict[str, Any]) -> None:
     add_version(pipeline, parse(data))
 
 
+def test_a_step_may_read_the_text_that_another_one_made(owner):
+    pipeline_of(
+        {"step": "document_text"},
+        {"step": "checksum", "name": "of_text", "reads": "document_text"},
+        {"step": "search_terms", "reads": "document_text"},
+    )
+    offer = Offer(owner=owner, name="log.txt", declared_type="text/plain", door=Door.API)
+    upload = receive_upload(offer, io.BytesIO("größer\r\n".encode("utf-16")))
+    run = work(upload)
+    made = Artifact.objects.get(record__run=run, name="text.txt")
+    output = {view.record.step: view.output for view in traces.trace_of(run)}
+    assert output["of_text"] == {"sha256": made.sha256, "size": made.size}
+    assert made.sha256 != upload.sha256
+    assert output["search_terms"] == {"count": 1, "complete": True}
+
+
+def test_where_no_text_was_made_what_reads_it_is_skipped(upload):
+    pipeline_of(
+        {"step": "checksum"},
+        {"step": "media_type", "name": "of_text", "reads": "checksum"},
+        {"step": "media_type", "name": "after", "needs": ["of_text"]},
+        {"step": "media_type", "name": "beside", "needs": ["checksum"]},
+    )
+    start_run(upload=upload)
+    run = work(upload)
+    assert run.state == RunState.SUCCEEDED
+    causes = dict(run.records.values_list("step", "caused_by"))
+    assert causes == {"checksum": "", "of_text": "checksum", "after": "of_text", "beside": ""}
+
+
 def test_a_step_that_cannot_read_this_type_is_skipped_and_the_run_goes_on(upload):
     pipeline_of({"step": "pdf_text"}, {"step": "checksum"})
     start_run(upload=upload)

@@ -129,7 +129,7 @@ def _batches(rows: Iterator[list[str]], reader: LineReader) -> Iterator[list[lis
 step = Step(
     "csv_profile",
     run,
-    title="Table profile",
+    title="CSV profile",
     media_types=("text/csv", "text/tab-separated-values", "text/plain"),
     limits=Limits(wall_s=1800, cpu_s=1200, output_bytes=2 * MIB),
     settings_schema=SCHEMA,

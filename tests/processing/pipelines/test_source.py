@@ -24,7 +24,7 @@ steps:
     max_attempts: 2
 """
 STEPS = ", ".join(REGISTRY)
-STEP_KEYS = "name, step, needs, when, settings, timeout_s, max_attempts"
+STEP_KEYS = "name, step, needs, when, reads, settings, timeout_s, max_attempts"
 
 
 def test_a_pipeline_is_read_from_yaml_and_written_as_yaml() -> None:

@@ -34,6 +34,11 @@ def test_every_step_module_has_a_test_module(name: str) -> None:
     assert (Path(__file__).parent / f"test_{name}.py").is_file()
 
 
+def test_no_two_steps_have_one_title() -> None:
+    titles = [step.title for step in registry.BUILT_IN]
+    assert len(set(titles)) == len(titles)
+
+
 def test_every_step_has_its_heading_in_the_documentation() -> None:
     headings = re.findall(
         r"^## `(\w+)`$", (ROOT / "docs/steps.md").read_text("utf-8"), re.MULTILINE
