@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -102,8 +102,10 @@ class _Reader:
             return
         for index, use in enumerate(definition.steps):
             before = sorted(names[place] for place in graph.before(index))
-            asked = {"when": conditions.read(use.when).steps if use.when else ()}
-            asked["reads"] = (use.reads,) if use.reads else ()
+            asked: dict[str, Iterable[str]] = {
+                "when": conditions.read(use.when).steps if use.when else (),
+                "reads": (use.reads,) if use.reads else (),
+            }
             for key, looked_at in asked.items():
                 for name in sorted(set(looked_at).difference(before)):
                     self.wrong(

@@ -73,9 +73,8 @@ def run(context: StepContext) -> Output:
     settings: Any = context.settings
     try:
         with Tesseract(settings.get("languages", ["eng"])) as tesseract:
-            return {"installed": True, "program": f"Tesseract {tesseract.version}"} | _read(
-                context, tesseract, settings.get("max_pages", 50)
-            )
+            found = _read(context, tesseract, settings.get("max_pages", 50))
+            return {"installed": True, "program": f"Tesseract {tesseract.version}", **found}
     except NotInstalled:
         if settings.get("missing") == "skip":
             return {"installed": False, "characters": 0}
