@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import cache
+from typing import Self
 from uuid import UUID
 
 from django.conf import settings
@@ -22,12 +23,12 @@ from processing.models import Artifact, Run, RunState
 from processing.pipelines import Plan, StepUse
 from processing.pipelines.plan import TEXT
 from processing.queue import Claim, ClaimLost, Ending
-from processing.sandbox import Sandbox, Session
+from processing.sandbox import Sandbox, Session, Sitting
 from processing.steps import registry
 from processing.steps.contract import Output, StepFailed
 from processing.traces import Work
 from uploads.keys import upload_key, upload_keys
-from uploads.models import Blob
+from uploads.models import Blob, Upload
 from uploads.policy import policy_for
 from uploads.reading import OpenBlob, open_blob
 from uploads.storage import BlobMissing
@@ -54,8 +55,7 @@ def execute(*claims: Claim) -> None:
     ends the work on it silently: the run is somebody else's. When one of the runs turns out to
     be slow, those that have not begun are given back for others to take.
     """
-    with queue.held(claims):
-        bundle = Bundle(claims)
+    with queue.held(claims), Bundle(claims) as bundle:
         for claim in bundle:
             with suppress(ClaimLost):
                 bundle.journal.leave(claim, _execute(bundle, claim))
@@ -94,7 +94,7 @@ def _run_steps(bundle: "Bundle", work: Work, content: OpenBlob) -> bool:
     plan = Plan(definition, subject_of(upload))
     results = traces.outputs_so_far(work)
     failure: StepFailed | None = None
-    with sandbox().open(content, upload.media_type, pulse=bundle.pulse) as session:
+    with bundle.open_session(upload, content) as session:
         checking.run_checks(work, bundle.rules_for(upload.owner), content, session)
         for position in definition.graph.order:
             use = definition.steps[position]
@@ -174,6 +174,7 @@ class Bundle:
 
     def __init__(self, claims: tuple[Claim, ...]) -> None:
         self.journal = Journal(_after)
+        self._sitting: Sitting | None = None
         self._waiting = list(reversed(claims))
         self._at: Claim | None = None
         self._since = time.monotonic()
@@ -191,6 +192,13 @@ class Bundle:
             self.journal.flush()
         with suppress(AppError):  # which of the runs it concerns, shows when each asks for its key
             self._keys = upload_keys(uploads)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._sitting is not None:
+            self._sitting.close()
 
     def __iter__(self) -> Iterator[Claim]:
         """Yield the claims one by one, until the rest has been given back."""
@@ -231,6 +239,16 @@ class Bundle:
         blob.upload = run.upload
         with open_blob(blob, key=self._keys.get(run.upload_id)) as content:
             yield content
+
+    def open_session(self, upload: Upload, content: OpenBlob) -> Session:
+        """Return the session for a file; it may get the child of the one before."""
+        if self._sitting is None:
+            self._sitting = sandbox().sitting(
+                files_per_child=settings.PROCESSING["FILES_PER_CHILD"]
+            )
+        return self._sitting.open(
+            content, upload.media_type, owner=upload.owner_id, pulse=self.pulse
+        )
 
     def rules_for(self, owner: User) -> Policy:
         """Return the policy for an owner, read once for all of their runs."""

@@ -78,6 +78,7 @@ class ChildProcess:
         self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(self._channel, select.POLLIN)
         self._writable.register(self._channel, select.POLLOUT)
+        self._first_rss_bytes = self.max_rss_bytes()
 
     def _await_start(self) -> None:
         self._report.settimeout(START_S)
@@ -132,6 +133,14 @@ class ChildProcess:
         except ProcessLookupError:
             return 0
         return int(found[1]) * 1024 if found else 0
+
+    def growth_bytes(self) -> int:
+        """Return by how much its largest resident memory exceeds that at its start."""
+        return self.max_rss_bytes() - self._first_rss_bytes
+
+    def is_silent(self) -> bool:
+        """Tell whether it lives and has said nothing that nobody asked for."""
+        return not self._readable.poll(0)
 
     def receive(self, deadline: float) -> bytes:
         """Return the next packet, or raise `Gone`, `Malformed` or, past `deadline`, `Late`."""

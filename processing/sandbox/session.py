@@ -1,4 +1,4 @@
-"""The steps of one run over one file, in one child after the other."""
+"""The steps of one run over one file, in one child after the other; files of one owner in a row."""
 
 import json
 import os
@@ -7,20 +7,24 @@ from dataclasses import replace
 from signal import SIGKILL, SIGXCPU, Signals
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 from config.ranges import RangeSource
 from processing.sandbox import protocol
 from processing.sandbox.exchange import ArtifactSink, Exchange, TooMuch
 from processing.sandbox.outcome import StepOutcome, StepStopped, Usage
-from processing.sandbox.process import DYING_S, ChildProcess, Gone, Late, Malformed
-from processing.steps.contract import JSON, Limits, Output, Step, StepFailed
+from processing.sandbox.process import DYING_S, ChildProcess, Gone, Late, Malformed, idle
+from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepFailed
+
+MAX_GROWTH = 16 * MIB  # of a child that may go on to the next file
 
 
 class Session:
     """Runs steps over `content`: in one child, until it dies and the next step gets another.
 
     For one thread. A step that took over its child could forge the answers of the steps that
-    follow over the same file, never those over another.
+    follow over the same file, never those over another: `keep_child` gets a child only when
+    all that it ran shares it, and all went well.
     """
 
     def __init__(
@@ -30,14 +34,17 @@ class Session:
         *,
         find_step: Callable[[str], Step],
         start_child: Callable[[], ChildProcess],
+        keep_child: Callable[[ChildProcess], None],
         pulse: Callable[[], None],
     ) -> None:
         self._content = content
         self._media_type = media_type
         self._find_step = find_step
         self._start_child = start_child
+        self._keep_child = keep_child
         self._pulse = pulse
         self._child: ChildProcess | None = None
+        self._is_clean = True
 
     def __enter__(self) -> Self:
         return self
@@ -48,6 +55,10 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        child = self._child
+        if child is not None and self._is_clean and error is None:
+            self._child = None
+            self._keep_child(child)
         self._close()
 
     def run(
@@ -69,7 +80,8 @@ class Session:
         Raises:
             StepStopped: the step failed, or was ended, or could not start.
         """
-        limits = self._find_step(name).limits
+        step = self._find_step(name)
+        limits = step.limits
         if wall_s is not None:
             limits = replace(limits, wall_s=wall_s)
         request = protocol.Request(
@@ -80,6 +92,7 @@ class Session:
             size=self._content.size,
         )
         child = self._living_child()
+        self._is_clean = self._is_clean and step.leaves_child_clean(request["media_type"])
         exchange = Exchange(child, self._content, limits, open_artifact)
         cpu_before_s = 0.0
         try:
@@ -89,11 +102,13 @@ class Session:
             usage = _usage(exchange, child.cpu_s() - cpu_before_s, child.max_rss_bytes())
         except (Gone, Late, Malformed, TooMuch) as error:
             self._child = None
+            self._is_clean = False
             raise _stop(child, error, exchange, limits, cpu_before_s) from None
         except BaseException:
             self._close()
             raise
         if isinstance(answer, StepFailed):
+            self._is_clean = False
             raise StepStopped(answer.code, answer.detail, usage)
         return StepOutcome(output=answer, **vars(usage))
 
@@ -109,6 +124,76 @@ class Session:
         if self._child is not None:
             self._child.close()
             self._child = None
+
+
+class Sitting:
+    """Files in a row, of which those of one owner may share a child. For one thread.
+
+    A child goes on to the next file of the same owner if it ran nothing but steps that share it,
+    every one of them succeeded, and it is silent and has hardly grown; at the most
+    `files_per_child` times. It never sees files of two owners.
+    """
+
+    def __init__(
+        self,
+        find_step: Callable[[str], Step],
+        start_child: Callable[[], ChildProcess],
+        *,
+        files_per_child: int,
+    ) -> None:
+        self._find_step = find_step
+        self._start_child = start_child
+        self._files_per_child = files_per_child
+        self._owner: UUID | None = None
+        self._kept: ChildProcess | None = None
+        self._files = 0  # that the latest child has served
+
+    def open(
+        self,
+        content: RangeSource,
+        media_type: str,
+        *,
+        owner: UUID,
+        pulse: Callable[[], None] = idle,
+    ) -> Session:
+        """Return the session for one file of `owner`. Its child starts with the first step.
+
+        `pulse` is called again and again while a step runs, and should return soon; what it
+        raises ends the step.
+        """
+        if owner != self._owner:
+            self.close()
+            self._owner = owner
+        return Session(
+            content,
+            media_type,
+            find_step=self._find_step,
+            start_child=self._next_child,
+            keep_child=self._keep,
+            pulse=pulse,
+        )
+
+    def _next_child(self) -> ChildProcess:
+        child, self._kept = self._kept, None
+        if child is not None and child.is_silent():
+            return child
+        if child is not None:
+            child.close()
+        self._files = 0
+        return self._start_child()
+
+    def _keep(self, child: ChildProcess) -> None:
+        self._files += 1
+        if self._files < self._files_per_child and child.growth_bytes() <= MAX_GROWTH:
+            self._kept = child
+        else:
+            child.close()
+
+    def close(self) -> None:
+        """Let go of the child that waits for the next file."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 def _stop(

@@ -1,4 +1,4 @@
-"""The worker's side: a `Sandbox` keeps one zygote and opens a session for each file."""
+"""The worker's side: a `Sandbox` keeps one zygote, and opens a session for each file."""
 
 import importlib
 import logging
@@ -11,17 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 from config.ranges import RangeSource
 from processing.sandbox import kernel, protocol
 from processing.sandbox.kernel import Support
 from processing.sandbox.outcome import StepStopped
 from processing.sandbox.process import ChildProcess, NotStarted, idle
-from processing.sandbox.session import Session
+from processing.sandbox.session import Session, Sitting
 from processing.steps.contract import Step
 
 logger = logging.getLogger(__name__)
 
+NOBODY = UUID(int=0)  # the owner of a file that shares its child with no other
 ROOT = Path(__file__).parents[2]
 WARM_UP_S = 60.0
 BOOTSTRAP = """
@@ -83,13 +85,11 @@ class Sandbox:
         `pulse` is called again and again while a step runs, and should return soon; what it
         raises ends the step.
         """
-        return Session(
-            content,
-            media_type,
-            find_step=self._find_step,
-            start_child=self._start_child,
-            pulse=pulse,
-        )
+        return self.sitting().open(content, media_type, owner=NOBODY, pulse=pulse)
+
+    def sitting(self, *, files_per_child: int = 1) -> Sitting:
+        """Return what opens the sessions for files in a row, which may share a child."""
+        return Sitting(self._find_step, self._start_child, files_per_child=files_per_child)
 
     def _find_step(self, name: str) -> Step:
         step: Step = importlib.import_module(self._registry).get(name)

@@ -15,4 +15,10 @@ def run(context: StepContext) -> Output:
     return {"sha256": digest.hexdigest(), "size": size}
 
 
-step = Step("checksum", run, title="Checksum", limits=Limits(wall_s=600, cpu_s=300))
+step = Step(
+    "checksum",
+    run,
+    title="Checksum",
+    limits=Limits(wall_s=600, cpu_s=300),
+    shares_child=("*/*",),
+)

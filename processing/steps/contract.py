@@ -60,6 +60,10 @@ class Step:
 
     `media_types` are the patterns that it can read (`text/*`, `*/*`); others are skipped.
     `makes_children`: its artifacts are members of the file, and become uploads.
+    `shares_child` are the patterns of types that it reads with Python's own code, or with what has
+    read the same bytes at the door already. No content takes its process over that could not do
+    worse before, so that process may go on to the owner's next file. None where a parser in C or
+    Rust is at work.
     `varies` names the keys of its output that differ each time, such as times it took.
     `settings_schema` is the JSON Schema of its settings; `check_settings` says what a schema
     cannot: it returns a sentence for each mistake, as (key path, sentence), before any run.
@@ -74,10 +78,15 @@ class Step:
     check_settings: Callable[[Mapping[str, JSON]], list[tuple[str, str]]] | None = None
     varies: frozenset[str] = frozenset()
     makes_children: bool = False
+    shares_child: tuple[str, ...] = ()
 
     def reads(self, media_type: str) -> bool:
         """Tell whether the step can read a file of this type."""
         return any(matches(pattern, media_type) for pattern in self.media_types)
+
+    def leaves_child_clean(self, media_type: str) -> bool:
+        """Tell whether its process may go on to another file after one of this type."""
+        return any(matches(pattern, media_type) for pattern in self.shares_child)
 
 
 def matches(pattern: str, media_type: str) -> bool:

@@ -6,6 +6,7 @@ from processing.steps import personal_data
 from processing.steps.archive.limits import Damaged
 from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepContext, StepFailed
 from processing.steps.document_text.errors import DocumentDamaged, DocumentEncrypted
+from processing.steps.text import PLAIN_TEXTS
 from uploads.words import MAX_CHARS, words_of
 
 MAX_TERMS = 5_000
@@ -61,4 +62,5 @@ step = Step(
     media_types=personal_data.step.media_types,
     limits=Limits(wall_s=600, cpu_s=600, memory_bytes=1024 * MIB, output_bytes=4 * MIB),
     settings_schema=SCHEMA,
+    shares_child=PLAIN_TEXTS,
 )

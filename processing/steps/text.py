@@ -16,6 +16,15 @@ ENCODINGS = (
     "euc_kr",
 )  # fmt: skip
 
+# Read as text by Python alone, without a parser in C.
+PLAIN_TEXTS = (
+    "text/plain",
+    "text/csv",
+    "text/tab-separated-values",
+    "application/json",
+    "application/x-ndjson",
+)
+
 # A lone surrogate: no decoder above makes one out of content, so it marks undecodable bytes
 # without being mistaken for a replacement character that was in the file.
 UNDECODABLE = "\udcff"

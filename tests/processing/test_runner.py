@@ -15,7 +15,7 @@ from processing.models import Artifact, Pipeline, Run, RunState, StepRecord, Ste
 from processing.pipelines import parse
 from processing.queue import ClaimLost, ledger
 from processing.runs import cancel_run, retry_run, start_run
-from processing.sandbox import Session
+from processing.sandbox import Session, Sitting
 from processing.steps.contract import StepFailed
 from uploads.intake import Offer, receive_upload
 from uploads.models import Blob, Door, Upload
@@ -351,6 +351,23 @@ def test_runs_behind_a_slow_one_are_given_back_as_if_never_taken(upload, owner, 
     left = latest(behind)
     assert (left.state, left.attempt, left.records.count()) == (RunState.QUEUED, 0, 0)
     assert work(behind).state == RunState.SUCCEEDED
+
+
+def test_a_child_is_asked_for_in_the_name_of_the_files_owner(upload, stranger, monkeypatch):
+    offer = Offer(owner=stranger, name="b.txt", declared_type="text/plain", door=Door.API)
+    other = receive_upload(offer, io.BytesIO(TEXT))
+    asked = []
+    original = Sitting.open
+
+    def open_noted(self: Sitting, *args: Any, owner: Any, **rest: Any) -> Session:
+        asked.append(owner)
+        return original(self, *args, owner=owner, **rest)
+
+    monkeypatch.setattr(Sitting, "open", open_noted)
+    claims = [queue.claim(latest(each).pk, "worker") for each in (upload, other)]
+    runner.execute(*(claim for claim in claims if claim))
+    assert asked == [upload.owner_id, stranger.pk]
+    assert [latest(each).state for each in (upload, other)] == [RunState.SUCCEEDED] * 2
 
 
 def test_an_artifact_that_cannot_be_made_durable_fails_its_step(upload, monkeypatch):

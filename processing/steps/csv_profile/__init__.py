@@ -133,4 +133,5 @@ step = Step(
     media_types=("text/csv", "text/tab-separated-values", "text/plain"),
     limits=Limits(wall_s=1800, cpu_s=1200, output_bytes=2 * MIB),
     settings_schema=SCHEMA,
+    shares_child=("*/*",),
 )

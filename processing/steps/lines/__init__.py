@@ -36,4 +36,5 @@ step = Step(
     settings_schema=SCHEMA,
     check_settings=check,
     varies=frozenset({"ms"}),
+    shares_child=("*/*",),
 )

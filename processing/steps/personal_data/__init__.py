@@ -10,7 +10,13 @@ from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepConte
 from processing.steps.document_text.errors import DocumentDamaged, DocumentEncrypted
 from processing.steps.document_text.sink import Full, TextSink
 from processing.steps.personal_data.patterns import KINDS, MAX_CHARS, Finding, find, masked
-from processing.steps.text import REPLACEMENT, UNDECODABLE, choose_encoding, decode
+from processing.steps.text import (
+    PLAIN_TEXTS,
+    REPLACEMENT,
+    UNDECODABLE,
+    choose_encoding,
+    decode,
+)
 
 MAX_NAMED = 200
 BLOCK = 64 * 1024
@@ -161,4 +167,5 @@ step = Step(
     ),
     limits=Limits(wall_s=1800, cpu_s=1800, memory_bytes=1024 * MIB),
     settings_schema=SCHEMA,
+    shares_child=PLAIN_TEXTS,
 )

@@ -296,6 +296,21 @@ def leave_things_behind(context: StepContext) -> Output:
     return {}
 
 
+def speak_up_later(context: StepContext) -> Output:
+    """Say something after the step's end, past the line that would keep silent."""
+
+    def speak() -> None:
+        time.sleep(0.02)
+        os.write(channel(), protocol.DONE + b"{}")
+
+    threading.Thread(target=speak, daemon=True).start()
+    return {}
+
+
+def grow(context: StepContext) -> Output:
+    return {"length": len(b"x" * (64 * MIB))}
+
+
 def noop(context: StepContext) -> Output:
     return {}
 
@@ -384,11 +399,18 @@ OTHERS: tuple[Callable[[StepContext], Output], ...] = (
     attempt, allocate, allocate_at_once, segfault, abort, real_time_signal, leave,
     call_of_32_bits, long_output, endless_output, endless_artifact, endless_artifacts,
     hang_up, not_json, not_an_object, raise_with_content, fail, recurse, leave_things_behind,
-    noop, echo, describe, limits, digest, seek_about, write_artifacts, count_in_threads,
-    picture, document, late_import,
+    speak_up_later, grow, noop, echo, describe, limits, digest, seek_about, write_artifacts,
+    count_in_threads, picture, document, late_import,
 )  # fmt: skip
+SHARING = {describe, fail, leave, speak_up_later, grow}  # after a file of the type text/plain
 REGISTRY = {
-    run.__name__: Step(run.__name__, run, run.__name__, limits=LIMITED.get(run, LIMITS))
+    run.__name__: Step(
+        run.__name__,
+        run,
+        run.__name__,
+        limits=LIMITED.get(run, LIMITS),
+        shares_child=("text/plain",) if run in SHARING else (),
+    )
     for run in (*LIMITED, *OTHERS)
 }
 get = REGISTRY.__getitem__
