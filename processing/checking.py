@@ -25,6 +25,8 @@ from uploads.validation import Action, Policy
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 MAX_TRIES = 24  # about three hours
+# What no other try would change while the file and the installation are what they are.
+LASTING = frozenset({"archive_not_read", "archive_reader_missing", "archive_unsupported"})
 
 
 # Before the first step, which stands at 0.
@@ -57,28 +59,28 @@ def run_checks(work: Work, rules: Policy, content: OpenBlob, session: Session) -
     if upload.released_at or (not needed and upload.verdict == Verdict.PASSED):
         return
     made = traces.checks_so_far(work) if needed else {}
-    missed = [
-        name
-        for name in needed
-        if name not in made and not _make(work, name, Subject(upload, content, session, made), made)
-    ]
-    verdict = _conclude(work, rules, made, missed)
+    missed = {}
+    for name in needed:
+        if name not in made and (why := _make(work, name, Subject(upload, content, session, made))):
+            missed[name] = why
+    verdict = _conclude(work, rules, made, list(missed))
     if verdict == Verdict.QUARANTINED:
         _skip_steps(work)
         raise Quarantined
     if verdict == Verdict.NOT_CHECKED and rules.hold_unchecked:
-        raise NotChecked(_pause(max(traces.failures(work, POSITIONS[name]) for name in missed)))
+        tries = max(traces.failures(work, POSITIONS[name]) for name in missed)
+        raise NotChecked(None if LASTING.issuperset(missed.values()) else _pause(tries))
 
 
-def _make(work: Work, name: str, subject: Subject, made: Outputs) -> bool:
-    """Make one check and add its answer to those that are `made`; False: it has none."""
+def _make(work: Work, name: str, subject: Subject) -> str:
+    """Make one check and add its answer to those that are made; or return why it has none."""
     try:
         with traces.recorded(work, position=POSITIONS[name], step=name, kind=name) as recording:
             recording.outcome = CHECKS[name](subject)
-        made[name] = recording.outcome.output
-    except StepFailed:
-        return False
-    return True
+        subject.made[name] = recording.outcome.output
+    except StepFailed as error:
+        return error.code
+    return ""
 
 
 def _conclude(work: Work, rules: Policy, made: Outputs, missed: list[str]) -> Verdict:

@@ -10,6 +10,7 @@ from processing.sandbox import Sandbox
 from processing.scanning.antivirus import age_days, scanner
 from processing.scanning.clamd import Clamd, NotScanned
 from processing.scanning.rules import RulesBroken, rules_in
+from processing.steps.archive import libarchive as archive_library
 from processing.steps.ocr import tesseract
 
 PATIENCE_S = 2.0
@@ -54,3 +55,8 @@ def yara() -> Health:
 def ocr() -> Health:
     """Ask whether letters in pictures can be recognised."""
     return Health.OK if tesseract.is_installed() else Health.NOT_INSTALLED
+
+
+def libarchive() -> Health:
+    """Ask whether 7z and RAR can be read. Without it such files are not checked."""
+    return Health.OK if archive_library.is_installed() else Health.NOT_INSTALLED

@@ -52,6 +52,9 @@ ARCHIVES = (
     "application/x-bzip2",
     "application/x-xz",
     "application/x-lzma",
+    "application/zstd",
+    "application/x-7z-compressed",
+    "application/vnd.rar",
 )
 CHECKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"archive_limits": ARCHIVES, "antivirus": ("*/*",), "yara": ("*/*",)}

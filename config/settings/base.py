@@ -273,6 +273,7 @@ HEALTH_CHECKS: dict[str, str] = {
     "antivirus": "processing.health.antivirus",
     "yara": "processing.health.yara",
     "ocr": "processing.health.ocr",
+    "libarchive": "processing.health.libarchive",
 }
 METRICS: list[str] = ["uploads.metrics.collect", "processing.metrics.collect"]
 METRICS_TOKEN: str = env.str("STRONGROOM_METRICS_TOKEN", default="")

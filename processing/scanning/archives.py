@@ -6,7 +6,7 @@ from processing.sandbox import StepOutcome
 from processing.sandbox.outcome import StepStopped
 from processing.scanning.subject import Subject
 from processing.steps import archive
-from processing.steps.contract import JSON, Output
+from processing.steps.contract import JSON, Output, StepFailed
 
 STEP = "archive"
 WALL_S = 60.0
@@ -24,6 +24,7 @@ CODES = {
     "step_out_of_memory": "archive_limits",
     "step_timed_out": "archive_limits",
     "archive_damaged": "container_damaged",
+    "archive_encrypted": "encrypted_content",
 }
 # A flag of a member -> finding.
 FLAGS = {
@@ -36,6 +37,8 @@ FLAGS = {
     "damaged": "container_damaged",
     "encrypted": "encrypted_content",
 }
+# Flags of members that nobody looked into: their archive was not checked.
+UNSEEN = frozenset({"not_opened", "unsupported"})
 
 
 def check_archive(subject: Subject) -> StepOutcome:
@@ -68,6 +71,10 @@ def _read_as(media_type: str) -> str:
 
 
 def _answer(seen: dict[str, Any]) -> Output:
+    if UNSEEN & set(seen["findings"]):
+        raise StepFailed(
+            "archive_not_read", "The archive has members that cannot be read, or looked into."
+        )
     codes: list[JSON] = list({FLAGS[flag]: None for flag in seen["findings"] if flag in FLAGS})
     kept = ("format", "member_count", "unpacked_bytes", "ratio", "depth", "complete")
     return {"findings": codes, **{key: seen[key] for key in kept}}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from processing.steps.archive import mail, tar
+from processing.steps.archive import libarchive, mail, tar
 from processing.steps.archive.entries import Entry
 from processing.steps.archive.limits import Damaged, Unsupported
 from processing.steps.archive.streams import (
@@ -18,6 +18,7 @@ from processing.steps.archive.streams import (
     gzip_member,
     read_fully,
     xz_stream,
+    zstd_frame,
 )
 from processing.steps.archive.zip import ZipReader
 
@@ -39,6 +40,7 @@ STREAMS: dict[str, Callable[[], Decompressor]] = {
     "bzip2": bzip2_stream,
     "xz": xz_stream,
     "lzma": xz_stream,
+    "zstd": zstd_frame,
 }
 # What is not told by first bytes, or could be something else.
 BY_MEDIA_TYPE = {
@@ -93,11 +95,14 @@ def entries(kind: str, source: Source, buffer: Callable[[Reader], Source]) -> It
         Damaged, Unsupported: at once or between members.
         StepFailed: a limit.
     """
-    if kind == "zip":
+    if kind == "zip" or kind in libarchive.FORMATS:
         if source.seekable is None:
             source = buffer(source.reader)
         assert source.seekable is not None  # noqa: S101 - what a buffer is for
-        yield from ZipReader(source.seekable, source.size).entries()
+        if kind == "zip":
+            yield from ZipReader(source.seekable, source.size).entries()
+        else:
+            yield from libarchive.entries(kind, source.seekable)
     elif kind == "tar":
         yield from tar.entries(source.reader)
     elif kind == "mail":

@@ -20,6 +20,7 @@ REASONS = {
     "archive_members": "The archive has more members than allowed.",
     "archive_overlap": "The archive has members that share their bytes.",
     "archive_ratio": "The archive unpacks to many times its size, more than allowed.",
+    "archive_reader_missing": "Archives of this kind are read by libarchive, which is not here.",
     "archive_sparse": "The archive has members with holes.",
     "archive_unsupported": "The archive is of a kind that is not read.",
 }
@@ -31,6 +32,10 @@ class Damaged(Exception):
 
 class Unsupported(Exception):
     """A format, or a method in it, that is not read."""
+
+
+class ReaderMissing(Unsupported):
+    """A format that is read by a library which is not installed."""
 
 
 def refusal(code: str) -> StepFailed:

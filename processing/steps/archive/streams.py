@@ -3,15 +3,21 @@
 import bz2
 import lzma
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
 from processing.steps.archive.limits import MAX_STREAMS, MAX_WINDOW_BYTES, Damaged, refusal
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 BLOCK = 64 * 1024
 # What decompressors raise over bytes that are not theirs.
-FAILURES = (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError)
+FAILURES = (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError)
 
 
 class Reader(Protocol):
@@ -70,6 +76,12 @@ def gzip_member() -> Decompressor:
 def xz_stream() -> Decompressor:
     """Return what reads one stream of XZ, or of the LZMA program before it."""
     return lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=2 * MAX_WINDOW_BYTES)
+
+
+def zstd_frame() -> Decompressor:
+    """Return what reads one frame of Zstandard."""
+    window = {zstd.DecompressionParameter.window_log_max: MAX_WINDOW_BYTES.bit_length() - 1}
+    return zstd.ZstdDecompressor(options=window)
 
 
 def bzip2_stream() -> Decompressor:

@@ -9,7 +9,13 @@ from typing import BinaryIO
 from processing.steps.archive import formats, mail
 from processing.steps.archive.entries import FILE, FOLDER, Entry, flags_of, printable
 from processing.steps.archive.formats import Source
-from processing.steps.archive.limits import Budget, Damaged, Unsupported, refusal
+from processing.steps.archive.limits import (
+    Budget,
+    Damaged,
+    ReaderMissing,
+    Unsupported,
+    refusal,
+)
 from processing.steps.archive.streams import BLOCK, Reader, Rest, read_fully
 from processing.steps.contract import StepFailed
 from uploads.media_types import HEAD_BYTES, detect
@@ -160,4 +166,6 @@ def open_archive(content: BinaryIO, size: int, media_type: str) -> tuple[str, So
 
 def failure_of(error: Damaged | Unsupported) -> StepFailed:
     """Return how a step ends over an archive that cannot be read at all."""
+    if isinstance(error, ReaderMissing):
+        return refusal("archive_reader_missing")
     return refusal("archive_damaged" if isinstance(error, Damaged) else "archive_unsupported")

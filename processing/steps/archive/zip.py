@@ -23,6 +23,7 @@ from processing.steps.archive.streams import (
     raw_deflate,
     read_fully,
     xz_stream,
+    zstd_frame,
 )
 
 LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
@@ -33,7 +34,7 @@ END_RECORD = struct.Struct("<4s4H2IH")
 END_RECORD_64 = struct.Struct("<4sQ2H2I4Q")
 LOCATOR = struct.Struct("<4sIQI")
 
-STORED, DEFLATED, BZIP2, LZMA, XZ = 0, 8, 12, 14, 95
+STORED, DEFLATED, BZIP2, LZMA, ZSTD, XZ = 0, 8, 12, 14, 93, 95
 ENCRYPTED, LANGUAGE, SIZES_FOLLOW = 0x0001, 0x0800, 0x0008
 AES = 99
 ZIP64_EXTRA = 0x0001
@@ -318,6 +319,8 @@ def _decompressor(method: int, packed: Window) -> tuple[Callable[[], Decompresso
         return bzip2_stream, packed
     if method == XZ:
         return xz_stream, packed
+    if method == ZSTD:
+        return zstd_frame, packed
     if method != LZMA:
         raise Unsupported
     head = read_fully(packed, 9)

@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from processing import checks, health, metrics, queue, runner, traces
-from processing.models import Run
+from processing import checking, checks, health, metrics, queue, runner, traces
+from processing.models import Run, RunState
+from processing.sandbox import Session
+from processing.sandbox.outcome import StepStopped
 from processing.scanning import archives, rules
 from processing.steps import archive
 from tests.processing.scanning.fake_clamd import FakeClamd
+from tests.processing.steps.packers import rar, seven_zip
 from tests.uploads.test_media_types import WORD, office, packed
 from uploads.intake import Offer, receive_upload
 from uploads.models import Door, Upload
@@ -139,9 +142,6 @@ def test_an_archive_is_read_to_its_end_or_to_a_limit(receive, content, name, ver
 
 
 def test_a_sandbox_that_is_missing_is_no_verdict(receive, monkeypatch):
-    from processing.sandbox import Session
-    from processing.sandbox.outcome import StepStopped
-
     def unavailable(*_: Any, **__: Any) -> None:
         raise StepStopped("sandbox_unavailable", "There is none.")
 
@@ -152,20 +152,52 @@ def test_a_sandbox_that_is_missing_is_no_verdict(receive, monkeypatch):
 
 
 def test_what_is_required_of_archives_is_what_the_reader_reads():
-    unread = {"application/zstd", "application/x-7z-compressed", "application/vnd.rar"}
     mails = {"message/rfc822", "application/mbox"}
     same = {"application/x-gzip"}  # another name, which the intake never gives
-    for media_type in set(archive.step.media_types) - unread - mails - same:
+    for media_type in set(archive.step.media_types) - mails - same:
         assert matches(media_type, ARCHIVES), media_type
-    for media_type in unread | {"text/plain", "image/png", "application/vnd.ms-excel"}:
+    for media_type in ("text/plain", "image/png", "application/vnd.ms-excel"):
         assert not matches(media_type, CHECKS["archive_limits"]), media_type
 
 
 def test_every_end_of_the_reader_has_its_meaning():
     from processing.steps.archive.limits import REASONS
 
-    known = {*archives.CODES, "archive_unsupported", "archive_encrypted"}
-    assert set(REASONS) <= known
+    assert set(REASONS) <= {*archives.CODES, *checking.LASTING}
+
+
+def test_what_nobody_looked_into_is_not_checked_and_not_tried_again(receive):
+    upload = receive(packed({"a.zip": packed({"a": "x"})[:-9]}), "a.zip")
+    assert work(upload) == {"archive_limits": "archive_not_read"}
+    assert (upload.verdict, upload.held) == ("not_checked", True)
+    run = Run.objects.get(upload=upload)
+    assert (run.state, run.error_code) == (RunState.FAILED, "not_checked")
+
+
+@pytest.mark.parametrize(("packer", "name"), [(seven_zip, "a.7z"), (rar, "a.rar")])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_7z_and_rar_are_checked_where_they_can_be_read(
+    receive, monkeypatch, packer, name, is_there
+):
+    if not is_there:
+        original = Session.run
+
+        def run(self: Session, step: str, **rest: Any) -> Any:
+            if step == "archive":
+                raise StepStopped("archive_reader_missing", "It is not here.")
+            return original(self, step, **rest)
+
+        monkeypatch.setattr(Session, "run", run)
+    elif health.libarchive() != "ok":
+        pytest.skip("There is no libarchive.")
+    upload = receive(packer(("../a", b"x")), name)
+    made = work(upload)
+    if is_there:
+        assert made["archive_limits"]["findings"] == ["unsafe_member"]
+        assert upload.verdict == "passed"
+    else:
+        assert made == {"archive_limits": "archive_reader_missing"}
+        assert (upload.verdict, upload.held) == ("not_checked", True)
 
 
 # --- Antivirus ---------------------------------------------------------------------------------

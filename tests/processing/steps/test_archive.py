@@ -24,7 +24,6 @@ from tests.processing.steps.harness import Result, run
 from uploads.media_types import detect
 
 MIB = 1024 * 1024
-SEVEN_ZIP = "application/x-7z-compressed"
 NOISE = random.Random(1).randbytes(300_000)
 
 ZIP, TAR, GZIP = "application/zip", "application/x-tar", "application/gzip"
@@ -400,12 +399,6 @@ def nested_mail(depth: int) -> bytes:
         (zipped(*TWO)[:100], ZIP, {}, "archive_damaged"),
         (tarred(*TWO)[: 200 * 1024], TAR, {}, "archive_damaged"),
         (tarred(*TWO, mode="w:gz")[:-9], GZIP, {}, "archive_damaged"),
-        (
-            b"7z\xbc\xaf\x27\x1c" + bytes(100),
-            "application/x-7z-compressed",
-            {},
-            "archive_unsupported",
-        ),
         (b"no archive at all", "text/plain", {}, "archive_unsupported"),
     ],
     ids=name_only,
