@@ -158,7 +158,7 @@ class _Archive:
         if library.archive_entry_is_encrypted(entry):
             described.flags.append("encrypted")
         elif kind == FILE:
-            described.open = lambda member=self._member: _Content(self, member)  # type: ignore[misc]
+            described.open = lambda member=self._member: _Content(self, member)
         if library.archive_entry_mode(entry) & (stat.S_ISUID | stat.S_ISGID):
             described.flags.append("setuid")
         return described

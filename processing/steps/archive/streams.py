@@ -80,8 +80,8 @@ def xz_stream() -> Decompressor:
 
 def zstd_frame() -> Decompressor:
     """Return what reads one frame of Zstandard."""
-    window = {zstd.DecompressionParameter.window_log_max: MAX_WINDOW_BYTES.bit_length() - 1}
-    return zstd.ZstdDecompressor(options=window)
+    parameter = int(zstd.DecompressionParameter.window_log_max)
+    return zstd.ZstdDecompressor(options={parameter: MAX_WINDOW_BYTES.bit_length() - 1})
 
 
 def bzip2_stream() -> Decompressor:
