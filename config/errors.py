@@ -13,7 +13,7 @@ class AppError(Exception):
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
-    detail: ClassVar[str] = "Something went wrong on our side."
+    detail: str = "Something went wrong on our side."
     pointer: ClassVar[str | None] = None
     retry_after_s: ClassVar[int | None] = None
 

@@ -6,7 +6,7 @@ Steps stand in rows, from the top: each below all that it needs. Lengths are uni
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.results import title_of
+from dashboard.titles import title_of, titles_of
 from processing.pipelines import PipelineDefinition
 
 WIDTH, HEIGHT = 176, 52  # of a step
@@ -17,9 +17,9 @@ MAX_LETTERS = 20
 
 @dataclass(frozen=True)
 class Box:
-    """One step. `needs` are names; `follows` tells that its author named none of them.
+    """One step. `needs` are titles; `follows` tells that its author named none of them.
 
-    `state` is empty where the picture is of no run.
+    `label` is the title as far as there is room. `state` is empty where the picture is of no run.
     """
 
     name: str
@@ -73,6 +73,7 @@ def picture_of(definition: PipelineDefinition, states: Mapping[str, str] | None 
         for column, place in enumerate(members):
             places[place] = (left + column * (WIDTH + GAP_X), MARGIN + row * (HEIGHT + GAP_Y))
     boxes = []
+    titles = titles_of(definition)
     for place in graph.order:
         use = definition.steps[place]
         x, y = places[place]
@@ -80,9 +81,9 @@ def picture_of(definition: PipelineDefinition, states: Mapping[str, str] | None 
             Box(
                 name=use.name,
                 step=use.step,
-                title=title_of(use.step),
-                label=_short(use.name),
-                needs=[definition.steps[need].name for need in graph.needs[place]],
+                title=titles[use.name],
+                label=_short(title_of(use.step) if use.name == use.step else use.name),
+                needs=[titles[definition.steps[need].name] for need in graph.needs[place]],
                 follows=not graph.chosen[place],
                 when=use.when,
                 state=(states or {}).get(use.name, "") if states is not None else "",
@@ -90,8 +91,8 @@ def picture_of(definition: PipelineDefinition, states: Mapping[str, str] | None 
                 y=y,
             )
         )
-    by_name = {box.name: box for box in boxes}
-    lines = [_line(by_name[need], box) for box in boxes for need in box.needs]
+    by_title = {box.title: box for box in boxes}
+    lines = [_line(by_title[need], box) for box in boxes for need in box.needs]
     height = len(rows) * (HEIGHT + GAP_Y) - GAP_Y + 2 * MARGIN
     return Picture(width, height, boxes, lines, states is not None)
 

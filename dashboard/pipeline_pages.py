@@ -1,7 +1,7 @@
 """What the pages of pipelines and replays read: one function a page, few SQL queries each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.http import Http404
@@ -11,6 +11,7 @@ from config.accounts.models import User
 from dashboard.graph import Picture, picture_of
 from dashboard.names import printable
 from dashboard.queries import owned_run
+from dashboard.titles import changes_in_words, title_of_use, titles_of, titles_of_run
 from processing import replays
 from processing.definitions import definition_of, source_of, versions_for, visible_to
 from processing.differences import Difference
@@ -33,8 +34,9 @@ class PipelineRow:
 
     @property
     def steps(self) -> list[str]:
-        """Return the names of its steps in the order in which they run."""
-        return [self.definition.steps[place].name for place in self.definition.graph.order]
+        """Return the titles of its steps in the order in which they run."""
+        steps = self.definition.steps
+        return [title_of_use(steps[place]) for place in self.definition.graph.order]
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class ReplayRow:
 
     item: ReplayItem
     name: str
+    changes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -127,10 +130,16 @@ def replay_page(user: User, replay_id: UUID, *, outcome: str, after: int) -> Rep
     found = list(items.select_related("upload", "run", "before")[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     names = names_of([item.upload for item in shown])
+    titles = titles_of(definition_of(replay.version))
     return ReplayPage(
         replay=replay,
         progress=replays.progress_of(replay),
-        rows=[ReplayRow(item, printable(names[item.upload_id])) for item in shown],
+        rows=[
+            ReplayRow(
+                item, printable(names[item.upload_id]), changes_in_words(item.changes, titles)
+            )
+            for item in shown
+        ],
         outcome=outcome if outcome in Outcome.values else "",
         next_after=shown[-1].pk if len(found) > PAGE_SIZE else None,
     )
@@ -149,7 +158,7 @@ class DifferencesPage:
     run: Run
     before: Run | None
     name: str
-    differences: Sequence[Difference]
+    differences: Sequence[Difference]  # their steps by title
 
 
 def differences_page(user: User, run_id: UUID) -> DifferencesPage:
@@ -157,4 +166,9 @@ def differences_page(user: User, run_id: UUID) -> DifferencesPage:
     run = owned_run(user, run_id)
     before = replays.run_before(run)
     name = printable(names_of([run.upload])[run.upload_id])
-    return DifferencesPage(run, before, name, replays.between(before, run))
+    titles = titles_of_run(run) if before is None else titles_of_run(before) | titles_of_run(run)
+    found = [
+        replace(each, step=changes_in_words([each.step], titles)[0])
+        for each in replays.between(before, run)
+    ]
+    return DifferencesPage(run, before, name, found)

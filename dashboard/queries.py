@@ -8,30 +8,30 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from allauth.mfa.utils import is_mfa_enabled
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.shortcuts import get_object_or_404
 
 from config.accounts.models import User
 from dashboard.chart import Chart, chart_of
 from dashboard.family import Family, family_of
-from dashboard.findings import Found, found
+from dashboard.findings import Found, found, labels_of
 from dashboard.graph import Picture, picture_of
 from dashboard.names import printable
+from dashboard.narrowing import ALL, GROUPS, Narrowing
 from dashboard.results import (
     Record,
     Result,
     failures_of,
     records_of,
     results_of,
-    title_of,
     without_content,
 )
+from dashboard.titles import title_of, titles_of_run
 from processing import stats
 from processing.definitions import definition_of, visible_to
 from processing.models import Pipeline, Run, RunState, StepRecord, StepState
-from processing.pipelines import parse
 from processing.traces import trace_of
-from uploads import search
+from uploads.media_types import told
 from uploads.models import Upload, UploadState
 from uploads.names import names_of
 from uploads.policy import policy_for
@@ -40,33 +40,28 @@ from uploads.validation import Policy
 
 PAGE_SIZE = 50
 MAX_RUNS = 20
-MAX_QUESTION_CHARS = 500
-
-# What the inbox can be narrowed to.
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "all": tuple(UploadState.values),
-    "attention": (UploadState.FAILED,),
-    "progress": (UploadState.QUEUED, UploadState.RUNNING),
-    "done": (UploadState.SUCCEEDED, UploadState.CANCELLED),
-}
+AT_WORK = ("run_id", "kind", "step")
 
 
 @dataclass(frozen=True)
 class FileRow:
-    """One line of the inbox. `step` is the title of the step at work, if one is."""
+    """One line of the inbox. `step` is the title of the step at work, if one is.
+
+    `marks` say in short words what was found in the file.
+    """
 
     upload: Upload
     name: str
     step: str
     problem: str
+    marks: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Inbox:
     """The uploads of one user, newest first, and how much of their quota they fill."""
 
-    group: str
-    question: str
+    narrowing: Narrowing
     counts: Mapping[str, int]
     rows: Sequence[FileRow]
     is_first: bool
@@ -80,31 +75,24 @@ class Inbox:
         return self.counts["all"] == 0
 
 
-def inbox(
-    user: User, *, group: str = "all", before: UUID | None = None, question: str = ""
-) -> Inbox:
-    """Return a page of uploads in a group: older than `before`, with the words of `question`."""
-    group = group if group in GROUPS else "all"
+def inbox(user: User, narrowing: Narrowing = ALL, *, before: UUID | None = None) -> Inbox:
+    """Return a page of the uploads that the list is narrowed to, older than `before`."""
     rules = policy_for(user)
     owned = Upload.objects.owned_by(user)
     by_state = dict(owned.order_by().values_list("state").annotate(Count("id")))
-    chosen: QuerySet[Upload] = owned if group == "all" else owned.filter(state__in=GROUPS[group])
-    question = question.strip()[:MAX_QUESTION_CHARS]
-    if question:
-        chosen = search.having(chosen, owner_id=user.pk, question=question)
+    chosen = narrowing.of_those(owned, owner_id=user.pk)
     if before is not None:
         chosen = chosen.filter(pk__lt=before)
-    found = list(chosen.order_by("-id")[: PAGE_SIZE + 1])
-    shown = found[:PAGE_SIZE]
+    listed = list(chosen.order_by("-id").prefetch_related("findings")[: PAGE_SIZE + 1])
+    shown = listed[:PAGE_SIZE]
     names = names_of(shown)
     run_ids = [upload.run_id for upload in shown if upload.run_id]
     at_work = StepRecord.objects.filter(run_id__in=run_ids, state=StepState.RUNNING)
-    steps = dict(at_work.values_list("run_id", "step"))
+    steps = {run_id: kind or step for run_id, kind, step in at_work.values_list(*AT_WORK)}
     failed = Run.objects.owned_by(user).filter(pk__in=run_ids, state=RunState.FAILED)
     problems = dict(failed.values_list("pk", "error_detail"))
     return Inbox(
-        group=group,
-        question=question,
+        narrowing=narrowing,
         counts={
             name: sum(by_state.get(state, 0) for state in states) for name, states in GROUPS.items()
         },
@@ -114,12 +102,13 @@ def inbox(
                 name=printable(names[upload.pk]),
                 step=title_of(steps[run_id]) if run_id in steps else "",
                 problem=problems.get(run_id, "") if run_id else "",
+                marks=labels_of(upload.findings.all()),
             )
             for upload in shown
             for run_id in [upload.run_id]
         ],
         is_first=before is None,
-        next_before=shown[-1].pk if len(found) > PAGE_SIZE else None,
+        next_before=shown[-1].pk if len(listed) > PAGE_SIZE else None,
         usage=usage(user, rules),
         policy=rules,
     )
@@ -136,7 +125,7 @@ class UploadPage:
     results: Sequence[Result]
     failures: Sequence[Record]
     pipelines: Sequence[Pipeline]
-    steps: Sequence[str]
+    steps: Sequence[tuple[str, str]]  # name and title
     findings: Sequence[Found]
     family: Family
 
@@ -154,16 +143,18 @@ def upload_page(user: User, upload_id: UUID) -> UploadPage:
     # The latest run may be one of a replay, which the file does not show.
     run = next((run for run in runs if run.pk == upload.run_id), runs[0] if runs else None)
     records = records_of(run, trace_of(run)) if run else []
+    name = names_of([upload])[upload.pk]
+    sentence = told(upload.media_type, name=name, declared_type=upload.declared_type)
     return UploadPage(
         upload=upload,
-        name=printable(names_of([upload])[upload.pk]),
+        name=printable(name),
         run=run,
         runs=runs,
         results=[] if upload.held else results_of(records),
         failures=failures_of(records) if upload.state == UploadState.FAILED else [],
         pipelines=[version.pipeline for version in visible_to(user)],
-        steps=[use.name for use in parse(run.version.definition).steps] if run else [],
-        findings=found(upload.findings.all()),
+        steps=list(titles_of_run(run).items()) if run else [],
+        findings=found(upload.findings.all(), told=sentence),
         family=family_of(upload),
     )
 
@@ -271,9 +262,14 @@ def stats_page(user: User) -> StatsPage:
     return StatsPage(
         stats=figures,
         usage=usage(user),
-        steps=[TitledStats(title_of(step.step), step) for step in figures.steps],
+        steps=[TitledStats(_title_of(step), step) for step in figures.steps],
         troubles=[Trouble(run, printable(names[run.upload_id])) for run in figures.errors],
     )
+
+
+def _title_of(figures: stats.StepStats) -> str:
+    title = title_of(figures.kind or figures.step)
+    return title if figures.kind in {"", figures.step} else f"{title} ({figures.step})"
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dashboard.titles import title_of, titles_of
 from processing.models import Artifact, Run, StepState
 from processing.pipelines import parse
-from processing.steps.registry import REGISTRY
 from processing.traces import StepView
 from uploads.reading import open_blob
 
@@ -29,11 +29,15 @@ TEXTS = frozenset({"pdf_text", "document_text", "ocr"})
 
 @dataclass(frozen=True)
 class Record:
-    """A step record under the title that people know it by. `step` is the registered name."""
+    """A step record under the title that people know it by. `step` is the registered name.
+
+    `because` says what it owes its state to, where that is something else.
+    """
 
     view: StepView
     step: str
     title: str
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,27 +66,25 @@ class Result:
         return [a for a in self.artifacts if a.media_type.startswith("image/")]
 
 
-CHECK_TITLES = {
-    "archive_limits": "Archive limits",
-    "antivirus": "Virus scanner",
-    "yara": "YARA rules",
-}
-
-
-def title_of(step: str) -> str:
-    """Return the title of a registered step; the name itself, if it is registered no more."""
-    known = REGISTRY.get(step)
-    return known.title if known else CHECK_TITLES.get(step, step)
-
-
 def records_of(run: Run, trace: Sequence[StepView]) -> list[Record]:
     """Return the records of a run with their titles."""
-    steps = {use.name: use.step for use in parse(run.version.definition).steps}
+    definition = parse(run.version.definition)
+    steps = {use.name: use.step for use in definition.steps}
+    titles = titles_of(definition)
     return [
-        Record(view, step, title_of(step))
+        Record(
+            view=view,
+            step=steps.get(name, name),
+            title=titles.get(name) or title_of(name),
+            because=_because(view.record.caused_by, titles),
+        )
         for view in trace
-        for step in [steps.get(view.record.step, view.record.step)]
+        for name in [view.record.step]
     ]
+
+
+def _because(cause: str, titles: Mapping[str, str]) -> str:
+    return "An earlier run" if cause.startswith("run ") else titles.get(cause) or title_of(cause)
 
 
 def without_content(records: Sequence[Record]) -> list[Record]:

@@ -17,6 +17,7 @@ from config.accounts.models import Theme
 from config.errors import AppError
 from config.problems import error_response
 from dashboard import queries
+from dashboard.narrowing import Narrowing
 from processing import runs
 from uploads.deletion import delete_upload
 from uploads.erasures import Cause
@@ -45,9 +46,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
     """Show the user's uploads."""
     data = queries.inbox(
         authenticated_user(request),
-        group=request.GET.get("show", "all"),
+        Narrowing.of(request.GET),
         before=_uuid(request.GET.get("before", "")),
-        question=request.GET.get("search", ""),
     )
     return fill(request, "inbox", data, live="all")
 
@@ -106,7 +106,7 @@ def upload_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
 def run(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one run."""
     data = queries.run_page(authenticated_user(request), pk)
-    return fill(request, "run", data, live=f"run:{pk}")
+    return fill(request, "run", data, live=f"run:{pk} upload:{data.run.upload_id}")
 
 
 @page

@@ -31,11 +31,15 @@ AT_ONCE = 8  # artifacts that are made durable at the same time
 
 @dataclass(frozen=True)
 class Note:
-    """A record as it is by now, the artifacts that its step has made, and words it has found."""
+    """A record as it is by now, and what its step has made: artifacts, words, a finding.
+
+    `is_personal` says whether there are personal data in the file; None where nobody looked.
+    """
 
     record: StepRecord
     drafts: Sequence[Draft] = ()
     terms: Sequence[str] | None = None
+    is_personal: bool | None = None
 
 
 @dataclass

@@ -24,6 +24,7 @@ class StepStats:
     """One step over the window; times in milliseconds."""
 
     step: str
+    kind: str = ""  # the registered step that ran
     count: int = 0
     failed: int = 0
     durations_ms: list[float] = field(default_factory=list, repr=False)
@@ -84,12 +85,13 @@ def _steps_of(owner: User, since: datetime) -> list[StepStats]:
             run__owner=owner, started_at__gt=since, state__in=ENDED_STEPS, attempt__gt=0
         )
         .order_by("-id")
-        .values_list("step", "state", "duration_ms")[:MAX_RECORDS]
+        .values_list("step", "kind", "state", "duration_ms")[:MAX_RECORDS]
     )
     steps: dict[str, StepStats] = defaultdict(lambda: StepStats(""))
-    for name, state, duration_ms in rows:
+    for name, kind, state, duration_ms in rows:
         step = steps[name]
         step.step = name
+        step.kind = step.kind or kind  # the rows begin with the latest
         step.count += 1
         step.failed += state == StepState.FAILED
         step.durations_ms.append(duration_ms or 0.0)

@@ -27,7 +27,7 @@ from processing.queue import Claim, ClaimLost
 from processing.sandbox import StepOutcome
 from processing.steps.contract import Output, StepFailed
 from processing.steps.search_terms import MAX_TERMS
-from uploads import search
+from uploads import search, verdicts
 from uploads.encryption import seal, unseal
 from uploads.keys import upload_key, upload_keys
 from uploads.models import Blob
@@ -36,6 +36,7 @@ Outputs = dict[str, Output]  # by step name
 
 TEXT_NAME = "text.txt"  # the artifact that every step that makes a text gives it in
 SEARCH_TERMS = "search_terms"  # the step whose findings make uploads findable
+PERSONAL_DATA = "personal_data"  # the step whose finding is one of the upload
 
 
 @dataclass
@@ -105,7 +106,12 @@ def recorded(work: Work, *, position: int, step: str, kind: str) -> Iterator[Rec
     finally:
         _complete(work, record, recording, began)
         try:
-            note = Note(record, recording.drafts.items, _terms(record, recording))
+            note = Note(
+                record,
+                recording.drafts.items,
+                _terms(record, recording),
+                _is_personal(record, recording),
+            )
             work.journal.note(work.claim, note)
         except ClaimLost:
             recording.drafts.discard()
@@ -217,6 +223,13 @@ def write(notes: Sequence[Note]) -> None:
     for note in notes:
         if note.terms is not None:
             search.index(note.record.run.upload, note.terms)
+    verdicts.tell_personal_data(
+        {
+            note.record.run.upload_id: note.is_personal
+            for note in notes
+            if note.is_personal is not None
+        }
+    )
 
 
 def _artifact(record: StepRecord, draft: Draft, blob: Blob) -> Artifact:
@@ -255,6 +268,14 @@ def _terms(record: StepRecord, recording: Recording) -> list[str] | None:
     found = outcome.output.get("terms")
     terms = found if isinstance(found, list) else []
     return [term for term in terms[:MAX_TERMS] if isinstance(term, str)]
+
+
+def _is_personal(record: StepRecord, recording: Recording) -> bool | None:
+    """Return whether a step found personal data; None where it is not the one that looks."""
+    outcome = recording.outcome
+    if record.kind != PERSONAL_DATA or record.state != StepState.SUCCEEDED or outcome is None:
+        return None
+    return bool(outcome.output.get("found"))
 
 
 def _ms(start: datetime, end: datetime) -> float:

@@ -13,6 +13,15 @@ class Refusal(AppError):
     detail = "The file is not accepted."
     pointer: ClassVar[str | None] = "/file"
 
+    def __init__(self, told: str = "") -> None:
+        """Take a sentence about this one file, which stands before what is always said.
+
+        It quotes nothing of the file: see `uploads.media_types.told`.
+        """
+        super().__init__()
+        if told:
+            self.detail = f"{told} {self.detail}"
+
 
 class FileMissing(Refusal):
     code = "file_missing"

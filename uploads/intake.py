@@ -26,7 +26,7 @@ from uploads.encryption import BlobWriter, new_key
 from uploads.errors import DigestMismatch, EmptyFile, QuotaExceeded, Truncated
 from uploads.keys import add_upload_key
 from uploads.labels import check_labels, pack_tags
-from uploads.media_types import HEAD_BYTES, detect, inspect, possible_types
+from uploads.media_types import HEAD_BYTES, detect, inspect, possible_types, told
 from uploads.models import Blob, Door, Upload, Verdict
 from uploads.names import seal_name
 from uploads.policy import policy_for
@@ -295,15 +295,20 @@ class Arrival:
     def _judge_head(self) -> None:
         """Refuse at once what no later byte can make acceptable."""
         self._media_type = detect(self._head)
-        check_media_types(possible_types(self._media_type, name=self.offer.name), self._rules)
+        possible = possible_types(self._media_type, name=self.offer.name)
+        check_media_types(possible, self._rules, told=self._told(self._media_type))
 
     def _judge_all(self) -> None:
         """Decide what the file is. A container needs its end for that, so it is read back."""
         with AsWritten(self._head, self.size, self._open_written) as source:
             found = inspect(source, name=self.offer.name, declared_type=self.offer.declared_type)
-        check_media_types((found.media_type,), self._rules)
+        sentence = self._told(found.media_type)
+        check_media_types((found.media_type,), self._rules, told=sentence)
         self._media_type = found.media_type
-        self._actions = check_findings(found.findings, self._rules)
+        self._actions = check_findings(found.findings, self._rules, told=sentence)
+
+    def _told(self, media_type: str) -> str:
+        return told(media_type, name=self.offer.name, declared_type=self.offer.declared_type)
 
     def _open_written(self) -> ClosableSource:
         return open_unrecorded(store().open(self._identity.blob_id), **self._keys())

@@ -136,8 +136,8 @@ def mistakes_in(
     return found
 
 
-def check_findings(codes: Iterable[str], policy: Policy) -> dict[str, Action]:
-    """Return what is done because of each finding.
+def check_findings(codes: Iterable[str], policy: Policy, *, told: str = "") -> dict[str, Action]:
+    """Return what is done because of each finding; `told` says what the file is.
 
     Raises:
         Refusal: of the first finding that the policy does not let in.
@@ -145,7 +145,7 @@ def check_findings(codes: Iterable[str], policy: Policy) -> dict[str, Action]:
     actions = {code: policy.action_on(code) for code in codes}
     for code, action in actions.items():
         if action is Action.REFUSE:
-            raise REFUSALS_OF_CONTENT[code]
+            raise REFUSALS_OF_CONTENT[code](told)
     return actions
 
 
@@ -173,8 +173,10 @@ def check_size(size: int, policy: Policy) -> None:
         raise TooLarge
 
 
-def check_media_types(candidates: Iterable[str], policy: Policy) -> None:
+def check_media_types(candidates: Iterable[str], policy: Policy, *, told: str = "") -> None:
     """Refuse a file that can be none but of these types, if `policy` accepts none of them.
+
+    `told` says what the file is.
 
     Raises:
         MediaTypeDenied
@@ -184,7 +186,7 @@ def check_media_types(candidates: Iterable[str], policy: Policy) -> None:
             media_type, policy.denied_types
         ):
             return
-    raise MediaTypeDenied
+    raise MediaTypeDenied(told)
 
 
 def matches(media_type: str, patterns: tuple[str, ...]) -> bool:

@@ -16,6 +16,7 @@ from uploads.validation import Action, Policy
 logger = logging.getLogger(__name__)
 
 INTAKE = "intake"  # as the source of a finding
+PERSONAL_DATA = "personal_data"  # as a finding, and as its source: the step that looks for it
 
 
 def first_verdict(actions: Mapping[str, Action], media_type: str, rules: Policy) -> Verdict:
@@ -34,6 +35,23 @@ def keep_findings(upload_id: UUID, actions: Mapping[str, Action], *, source: str
             Finding(upload_id=upload_id, code=code, action=action, source=source)
             for code, action in actions.items()
             if action is not Action.ALLOW
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def tell_personal_data(found: Mapping[UUID, bool]) -> None:
+    """Keep, by upload, whether the latest look at its text found personal data."""
+    gone = [upload_id for upload_id, is_there in found.items() if not is_there]
+    if gone:
+        Finding.objects.filter(upload_id__in=gone, code=PERSONAL_DATA).delete()
+    Finding.objects.bulk_create(
+        (
+            Finding(
+                upload_id=upload_id, code=PERSONAL_DATA, action=Action.FLAG, source=PERSONAL_DATA
+            )
+            for upload_id, is_there in found.items()
+            if is_there
         ),
         ignore_conflicts=True,
     )

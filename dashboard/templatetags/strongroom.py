@@ -61,6 +61,14 @@ DOOR_ICONS = {
     "member": "archive",
 }
 
+# What the step `personal_data` looks for.
+PERSONAL_KINDS = {
+    "email": "E-mail address",
+    "phone": "Telephone number",
+    "card": "Payment card",
+    "iban": "IBAN",
+}
+
 
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
@@ -121,7 +129,20 @@ def pill(state: str) -> dict[str, Any]:
 @register.filter
 def state_word(state: str) -> str:
     """Write a state as a word."""
-    return STATES[state][2] if state in STATES else state.capitalize()
+    return STATES[state][2] if state in STATES else worded(state)
+
+
+@register.filter
+def worded(name: str) -> str:
+    """Write a name that programs use as words: `bit_rate` is "Bit rate"."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+@register.filter
+def personal_kind(kind: str) -> str:
+    """Write a kind of personal data."""
+    return PERSONAL_KINDS.get(kind) or worded(kind)
 
 
 @register.filter

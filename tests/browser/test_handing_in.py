@@ -253,19 +253,26 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent_with_the_numbers(
     choose(demo, payload("much.txt", LONG[:10]))
     problem = arriving(demo, "much.txt").locator(".problem")
     expect(problem).to_contain_text("This one has 10 B; you have room for 9 B. quota_exceeded")
+    expect(demo.get_by_role("button", name="Retry big.txt")).to_be_hidden()
+    expect(demo.get_by_role("button", name="Retry much.txt")).to_be_visible()
     assert not any("/tus/" in url for url in sent)
 
 
 def test_a_forbidden_type_is_refused_by_the_server_and_the_others_go_on(demo: Page) -> None:
     program = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00\x01\x00\x00\x00" + bytes(200)
     mark(demo)
-    choose(demo, payload("tool", program), payload("beside.txt", b"beside\n"))
-    problem = arriving(demo, "tool").locator(".problem")
-    expect(problem).to_contain_text("media_type_denied", timeout=SLOW_MS)
+    choose(demo, payload("tool.pdf", program), payload("beside.txt", b"beside\n"))
+    problem = arriving(demo, "tool.pdf").locator(".problem")
+    expect(problem).to_have_text(
+        "This is a Linux program, not a PDF. Files of this type are not accepted. "
+        "media_type_denied",
+        timeout=SLOW_MS,
+    )
+    expect(demo.get_by_role("button", name="Retry tool.pdf")).to_be_hidden()
     succeeds(demo, "beside.txt")
     assert violations(demo) == []
-    demo.get_by_role("button", name="Remove tool").click()
-    expect(arriving(demo, "tool")).to_have_count(0)
+    demo.get_by_role("button", name="Remove tool.pdf").click()
+    expect(arriving(demo, "tool.pdf")).to_have_count(0)
 
 
 def test_signing_out_leaves_nothing_of_it_in_the_browser(stack: Stack, demo: Page) -> None:

@@ -59,6 +59,25 @@ def test_what_somebody_has_opened_stays_open(stack: Stack, demo: Page) -> None:
     expect(fold).to_have_attribute("open", "")
 
 
+def test_what_somebody_types_and_chooses_stays_while_the_page_changes(
+    stack: Stack, demo: Page
+) -> None:
+    choose(demo, payload("typed.txt", b"first\n"))
+    expect(row(demo, "typed.txt")).to_be_visible(timeout=SLOW_MS)
+    demo.get_by_label("Kind").select_option("text")
+    demo.keyboard.press("/")
+    demo.keyboard.type("harb")
+    hand_in_elsewhere(demo, stack, "meanwhile.txt")
+    expect(row(demo, "meanwhile.txt")).to_be_visible(timeout=SLOW_MS)
+    search = demo.get_by_label("Words in the files")
+    expect(search).to_be_focused()
+    expect(search).to_have_value("harb")
+    expect(demo.get_by_label("Kind")).to_have_value("text")
+    search.press("Enter")
+    demo.wait_for_url("**/?search=harb&kind=text&finding=")
+    expect(demo.get_by_label("Kind")).to_have_value("text")
+
+
 def test_the_keyboard_walks_the_rows_and_rests_while_somebody_types(demo: Page) -> None:
     for name in ("first.txt", "second.txt"):
         choose(demo, payload(name, b"row\n"))

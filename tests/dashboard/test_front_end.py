@@ -119,3 +119,13 @@ def test_the_page_of_live_updates_says_what_concerns_it(visit: Visit, owner: Any
     text = visit(owner).get(reverse("home")).content.decode()
     assert 'data-scope="all"' in text
     assert f'data-events="{reverse("api-events")}"' in text
+
+
+def test_a_page_hears_every_event_that_is_announced() -> None:
+    announced = re.compile(r'\b(?:announce|news)\([^")]*"([a-z]+\.[a-z]+)"')
+    modules = [m for room in ("uploads", "processing") for m in (ROOM.parent / room).rglob("*.py")]
+    said = {name for module in modules for name in announced.findall(module.read_text())}
+    script = (FRONTEND / "scripts" / "live.js").read_text()
+    heard = set(re.findall(r'"([a-z]+\.[a-z]+)"', script[: script.index("];")]))
+    assert {"upload.judged", "run.changed"} <= said
+    assert said - heard == set()

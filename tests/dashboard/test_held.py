@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from dashboard.findings import SENTENCES, found
+from dashboard.findings import LABELS, SENTENCES, found
 from processing.models import RunState
 from tests.dashboard.conftest import Visit
 from tests.dashboard.scenes import Scene, checked, hand_in, lines_output, play
@@ -84,7 +84,7 @@ def test_what_was_only_noticed_is_said_and_everything_is_shown(visit, owner, upl
 
 
 def test_every_finding_has_its_sentence():
-    assert set(SENTENCES) == set(ACTIONS)
+    assert set(SENTENCES) == set(LABELS) == {*ACTIONS, "personal_data"}
 
 
 def test_what_two_checks_find_is_said_once_and_holds_if_either_does():
@@ -97,3 +97,9 @@ def test_what_two_checks_find_is_said_once_and_holds_if_either_does():
         ("container_damaged", True),
         ("macro", False),
     ]
+
+
+def test_a_disguise_says_what_the_file_is(visit, owner):
+    upload = hand_in(owner, "letter.pdf", b"only words\n")
+    shown = text_of(visit, owner, "upload", upload.pk)
+    assert f"This is plain text, not a PDF. {SENTENCES['type_mismatch']}" in shown

@@ -1,15 +1,18 @@
 """The list of files."""
 
+import re
 from typing import Any
 
 import pytest
 from django.urls import reverse
 
 from dashboard import queries
+from dashboard.narrowing import Narrowing
 from processing.models import RunState, StepState
+from tests.browser.papers import picture
 from tests.dashboard.conftest import Visit
 from tests.dashboard.scenes import FAILURE, Scene, checked, hand_in, play
-from uploads.models import Upload
+from uploads.models import Finding, Upload
 
 pytestmark = pytest.mark.usefixtures("pipelines")
 
@@ -65,9 +68,70 @@ def test_a_row_tells_name_state_step_and_reason(
 def test_the_inbox_can_be_narrowed(
     owner: Any, one_of_each: dict[str, Upload], show: str, names: set[str]
 ) -> None:
-    inbox = queries.inbox(owner, group=show)
+    inbox = queries.inbox(owner, Narrowing.of({"show": show}))
     assert {row.name for row in inbox.rows} == {f"{name}.txt" for name in names}
     assert inbox.counts == {"all": 4, "attention": 1, "progress": 1, "done": 2}
+
+
+@pytest.fixture
+def found(owner: Any) -> None:
+    """Make four files: a text with a finding, a held picture, a table, one of no known kind."""
+    note = hand_in(owner, "note.txt", b"some text\n")
+    Finding.objects.create(upload=note, code="macro", action="flag", source="intake")
+    photo = hand_in(owner, "photo.png", picture(40, 30))
+    Finding.objects.create(upload=photo, code="malware", action="quarantine", source="yara")
+    Upload.objects.filter(pk=photo.pk).update(verdict="quarantined", held=True)
+    table = hand_in(owner, "table.csv", b"a,b\n1,2\n3,4\n")
+    rest = hand_in(owner, "rest", b"\x00\x01\x02" * 30)
+    Upload.objects.filter(pk__in=[note.pk, table.pk, rest.pk]).update(verdict="passed", held=False)
+    Finding.objects.filter(upload=rest).delete()
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({}, {"note.txt", "photo.png", "table.csv", "rest"}),
+        ({"kind": "text"}, {"note.txt", "table.csv"}),
+        ({"kind": "table"}, {"table.csv"}),
+        ({"kind": "picture"}, {"photo.png"}),
+        ({"kind": "other"}, {"rest"}),
+        ({"kind": "nonsense"}, {"note.txt", "photo.png", "table.csv", "rest"}),
+        ({"finding": "any"}, {"note.txt", "photo.png"}),
+        ({"finding": "none"}, {"table.csv", "rest"}),
+        ({"finding": "held"}, {"photo.png"}),
+        ({"finding": "macro"}, {"note.txt"}),
+        ({"finding": "'; --"}, {"note.txt", "photo.png", "table.csv", "rest"}),
+        ({"kind": "text", "finding": "any"}, {"note.txt"}),
+        ({"kind": "picture", "show": "done"}, set()),
+    ],
+)
+def test_the_inbox_is_narrowed_by_kind_and_by_what_was_found(
+    owner: Any, found: None, query: dict[str, str], names: set[str]
+) -> None:
+    assert {row.name for row in queries.inbox(owner, Narrowing.of(query)).rows} == names
+
+
+def test_a_row_has_a_mark_in_words_for_what_was_found(
+    visit: Visit, owner: Any, found: None
+) -> None:
+    text = body(visit(owner), kind="text")
+    assert text.count('aria-label="Found:"') == 1
+    assert re.search(r'aria-label="Found:".*?</svg>Macros</span>', text)
+    assert "Harmful" in body(visit(owner), finding="held")
+
+
+def test_what_is_chosen_stays_in_every_link(
+    visit: Visit, owner: Any, found: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "PAGE_SIZE", 1)
+    text = body(visit(owner), show="progress", kind="text", finding="any")
+    assert '<option value="text" selected>' in text
+    assert '<option value="any" selected>' in text
+    assert '<input type="hidden" name="show" value="progress">' in text
+    assert 'href="?show=attention&amp;kind=text&amp;finding=any"' in text
+    text = body(visit(owner), kind="text")
+    assert re.search(r'href="\?kind=text&amp;before=[0-9a-f-]{36}">Older', text)
+    assert "No file is like this" in body(visit(owner), kind="mail")
 
 
 def test_an_empty_group_is_not_an_empty_inbox(visit: Visit, owner: Any) -> None:
@@ -105,8 +169,8 @@ def test_the_inbox_costs_the_same_for_any_number_of_files(
         upload = hand_in(owner, f"{number}.txt", b"some text\n")
         play(upload, checked(upload), state=STATES[number % len(STATES)])
     client = visit(owner)
-    # Session, user, counts, rows, two for the keys of the names, steps, reasons, quota.
-    with django_assert_max_num_queries(10):
+    # Session, user, counts, rows, findings, two for the keys of the names, steps, reasons, quota.
+    with django_assert_max_num_queries(11):
         assert client.get(reverse("home")).status_code == 200
 
 

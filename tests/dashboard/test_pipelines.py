@@ -68,7 +68,7 @@ def test_the_picture_has_a_table_twin_and_no_style(visit: Visit, owner: Any) -> 
     assert text.count('<path class="edge') == 4
     assert "style=" not in text
     table = text[text.index("Table of the steps") :]
-    for part in ("lines, media_type", "size &lt; 5 MiB", "join"):
+    for part in ("Line routing, Type detection", "size &lt; 5 MiB", "Checksum (join)"):
         assert part in table
 
 

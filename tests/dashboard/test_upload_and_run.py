@@ -67,7 +67,7 @@ KINDS = {
              "members": [{"index": 1, "depth": 1, "path": "../<b>up</b>", "kind": "file",
                           "size": 10, "media_type": "text/plain", "flags": ["slip"]}]},
         ),
-        ["1,200", "2 KiB", "../&lt;b&gt;up&lt;/b&gt;", 'class="tag">slip<', "1 of 1,200"],
+        ["1,200", "2 KiB", "../&lt;b&gt;up&lt;/b&gt;", 'class="tag">Slip<', "1 of 1,200"],
     ),
     "table_profile": (
         "events.jsonl",
@@ -170,7 +170,7 @@ def test_results_of_an_unknown_step_are_plain_facts(
     upload = hand_in(owner, "any.txt", b"some text\n")
     play(upload, checked(upload), state=RunState.SUCCEEDED)
     text = visit(owner).get(reverse("upload", args=[upload.pk])).content.decode()
-    assert "<dt>sha256</dt>" in text
+    assert "<dt>Sha256</dt>" in text
 
 
 def test_a_failed_step_says_why_on_both_pages(visit: Visit, owner: Any) -> None:

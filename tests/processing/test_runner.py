@@ -418,6 +418,16 @@ def test_cancelling_shuts_the_worker_out(upload):
     assert work(upload).state == RunState.SUCCEEDED
 
 
+def test_personal_data_are_a_finding_for_as_long_as_they_are_found(owner):
+    offer = Offer(owner=owner, name="a.txt", declared_type="text/plain", door=Door.API)
+    upload = receive_upload(offer, io.BytesIO(b"anna@example.org wrote\n"))
+    for kinds, expected in (["iban"], []), (["email"], ["personal_data"]), (["iban"], []):
+        pipeline_of({"step": "personal_data", "settings": {"kinds": kinds}})
+        start_run(upload=upload)
+        assert work(upload).state == RunState.SUCCEEDED
+        assert list(upload.findings.values_list("code", flat=True)) == expected
+
+
 def test_running_again_makes_a_new_run_and_leaves_the_old_trace(upload):
     first = work(upload)
     again = start_run(upload=upload, pipeline="any")

@@ -20,6 +20,7 @@ from uploads.media_types import (
     detect,
     encoding_of,
     table_in,
+    told,
 )
 
 __all__ = ["corpus"]
@@ -274,3 +275,26 @@ def test_tables_are_read_the_way_the_standard_library_writes_them() -> None:
     text = io.StringIO()
     csv.writer(text).writerows([["a", "b"], ["1,5", 'say "x"\nagain']])
     assert detect(text.getvalue().encode()) == "text/csv"
+
+
+PROGRAM = "application/vnd.microsoft.portable-executable"
+EXCEL = "application/vnd.ms-excel"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "name", "declared_type", "sentence"),
+    [
+        (PROGRAM, "invoice.pdf", "", "This is a Windows program, not a PDF."),
+        (PROGRAM, "setup.exe", "", "This is a Windows program."),
+        (PROGRAM, "no ending", "image/png", "This is a Windows program, not a PNG picture."),
+        (PROGRAM, "no ending", "x/<b>", "This is a Windows program."),
+        ("text/plain", "letter.pdf", "", "This is plain text, not a PDF."),
+        ("application/zip", "a.docx", "", "This is a ZIP archive, not a Word document."),
+        (f"{EXCEL}.sheet.macroenabled.12", "a", "", "This is an Excel workbook with macros."),
+        (f"{EXCEL}.sheet.4", "a.xls", "", "This is an Excel workbook."),
+        ("application/x-rare", "a.rare", "", "This is a file of the type application/x-rare."),
+        ("application/octet-stream", "a.pdf", "", ""),
+    ],
+)
+def test_what_a_file_is_and_is_not_is_told_in_words(media_type, name, declared_type, sentence):
+    assert told(media_type, name=name, declared_type=declared_type) == sentence

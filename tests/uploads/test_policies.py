@@ -206,8 +206,18 @@ def test_a_macro_in_disguise_is_quarantined_by_default(owner):
 
 
 def test_programs_are_not_accepted_by_default_whatever_they_are_called(owner):
-    with pytest.raises(errors.MediaTypeDenied):
+    with pytest.raises(errors.MediaTypeDenied) as refusal:
         receive(owner, PROGRAM, "holiday.jpg", "image/jpeg")
+    assert str(refusal.value) == (
+        "This is a Windows program, not a JPEG picture. Files of this type are not accepted."
+    )
+    assert "Windows" not in errors.MediaTypeDenied().detail
+
+
+def test_a_refused_disguise_says_what_the_file_is(owner):
+    everybody(actions={"type_mismatch": "refuse"})
+    with pytest.raises(errors.TypeMismatch, match="This is plain text, not a PDF"):
+        receive(owner, b"only words\n", "letter.pdf")
 
 
 # --- While it arrives, and at its end ----------------------------------------------------------

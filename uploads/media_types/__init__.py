@@ -8,6 +8,7 @@ from uploads.media_types.inspection import Inspection, detect, inspect, possible
 from uploads.media_types.libmagic import MAGIC
 from uploads.media_types.names import canonical, may_be
 from uploads.media_types.text import BYTE_ORDER_MARKS, HEAD_BYTES, Table, encoding_of, table_in
+from uploads.media_types.words import in_words, told
 
 __all__ = [
     "BYTE_ORDER_MARKS",
@@ -19,10 +20,12 @@ __all__ = [
     "describe",
     "detect",
     "encoding_of",
+    "in_words",
     "inspect",
     "may_be",
     "possible_types",
     "table_in",
+    "told",
 ]
 
 

@@ -294,9 +294,9 @@ def fits_declaration(media_type: str, declared_type: str, name: str) -> bool:
         return True
     # Browsers declare what their system has registered for the ending.
     by_name = types_of(name)
-    return media_type in by_name and (declared in by_name or declared not in _KNOWN)
+    return media_type in by_name and (declared in by_name or declared not in KNOWN)
 
 
 # What programs say of a type for want of knowing better.
 _SAID_OF = {"text/csv": frozenset({"application/vnd.ms-excel", "application/csv"})}
-_KNOWN = frozenset(media_type for types in ENDINGS.values() for media_type in types)
+KNOWN = frozenset(media_type for types in ENDINGS.values() for media_type in types)

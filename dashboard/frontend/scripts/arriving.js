@@ -63,8 +63,9 @@ class Row {
     if (state !== "refused") this.part("problem").hidden = true;
   }
 
-  refuse({ code, detail }, numbers) {
+  refuse({ code, detail, isFinal }, numbers) {
     this.show("refused", "Not stored");
+    this.part("retry").hidden = Boolean(isFinal);
     this.element.dataset.code = code;
     const problem = this.part("problem");
     const name = document.createElement("code");

@@ -27,7 +27,8 @@ export function numbersOf(code, size) {
 export function refusalOf(size) {
   const { maxBytes, leftBytes, leftFiles } = limits();
   if (size > maxBytes) {
-    return { code: "upload_too_large", detail: "The file is larger than you may hand in." };
+    const detail = "The file is larger than you may hand in.";
+    return { code: "upload_too_large", detail, isFinal: true };
   }
   if (size > leftBytes || leftFiles < 1) {
     return { code: "quota_exceeded", detail: "The file does not fit into what is left of your quota." };

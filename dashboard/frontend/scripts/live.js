@@ -9,7 +9,14 @@ import { Idiomorph } from "idiomorph";
 import { refreshAges } from "./ages.js";
 import { say } from "./announcer.js";
 
-const NAMES = ["upload.created", "upload.deleted", "run.changed", "step.changed"];
+const NAMES = [
+  "upload.created",
+  "upload.judged",
+  "upload.deleted",
+  "run.changed",
+  "step.changed",
+  "replay.changed",
+];
 const WORDS = { live: "Live", reconnecting: "Reconnecting", paused: "Paused" };
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 const MIN_INTERVAL_MS = 150; // between two fetches, so that a burst of events costs few
@@ -19,7 +26,8 @@ const RECONNECT_MS = 15000; // after the server closed the stream for good
 const morphing = {
   morphStyle: "outerHTML",
   callbacks: {
-    // What somebody has opened or closed is theirs.
+    // What somebody types or chooses is theirs, and so is what they have opened or closed.
+    beforeNodeMorphed: (node) => !(node instanceof Element && node.matches("form[data-kept]")),
     beforeAttributeUpdated: (name, node) =>
       !(name === "open" && (node.localName === "details" || node.localName === "dialog")),
   },
@@ -28,7 +36,7 @@ const morphing = {
 class Page {
   constructor(marker) {
     this.marker = marker;
-    [this.scope, this.scopeId] = marker.dataset.scope.split(":");
+    this.scopes = marker.dataset.scope.split(" ").map((scope) => scope.split(":"));
     this.source = null;
     this.paused = false;
     this.fetching = false;
@@ -92,7 +100,7 @@ class Page {
   }
 
   concerns(data) {
-    return this.scope === "all" || data[this.scope] === this.scopeId;
+    return this.scopes.some(([kind, id]) => kind === "all" || data[kind] === id);
   }
 
   show(state) {

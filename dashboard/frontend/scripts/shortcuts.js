@@ -19,6 +19,7 @@ const click = (selector) => () => document.querySelector(selector)?.click();
 const KEYS = {
   j: () => moveRow(1),
   k: () => moveRow(-1),
+  "/": () => document.getElementById("search")?.focus(),
   u: click("[data-pick='files']"),
   r: click("[data-key='r']"),
   ".": click("[data-live-marker]"),

@@ -10,6 +10,8 @@ const RETRY_DELAYS_MS = [200, 1000, 3000, 5000, 10_000, 20_000, 30_000];
 
 // What another try may change: somebody else writes, there is no room just now, and our faults.
 const PASSING = new Set([408, 409, 423, 429]);
+// What is said of the file itself: it stays so however often the same file is sent.
+const FINAL = new Set([400, 413, 415]);
 
 /** What the server said about a file, in its own words; null if it was not reached. */
 export function problemOf(response) {
@@ -18,10 +20,15 @@ export function problemOf(response) {
   const passes = PASSING.has(request.status) || request.status >= 500;
   try {
     const { code, detail } = JSON.parse(request.responseText);
-    return { code, detail, passes };
+    return { code, detail, passes, isFinal: isFinal(code, request.status) };
   } catch {
     return { code: `status_${request.status}`, detail: "The server gave no reason.", passes };
   }
+}
+
+// Room in a quota can be made.
+function isFinal(code, status) {
+  return FINAL.has(status) && code !== "quota_exceeded";
 }
 
 export function createUploader({ id, endpoint, csrfToken }) {
