@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.browsing import sign_in
 from tests.browser.conftest import Stack
@@ -240,22 +240,36 @@ def test_what_is_accepted_is_said_before_a_file_is_chosen(demo: Page) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_sent_with_the_numbers(
-    demo: Page,
+    stack: Stack, demo: Page
 ) -> None:
     sent: list[str] = []
     demo.on("request", lambda request: sent.append(request.url))
-    limits = demo.locator("#limits")
-    limits.evaluate("element => { element.dataset.maxBytes = 1024 }")
+    # The server says what fits, and the page follows it: a number set in the page alone would
+    # last only until the next live update.
+    said = {"max-bytes": 1024}
+    demo.route(f"{stack.url}/", lambda route: _answer_saying(said, route))
+    demo.reload()
     choose(demo, payload("big.txt", LONG[: 2 * KIB]))
     problem = arriving(demo, "big.txt").locator(".problem")
     expect(problem).to_contain_text("This one has 2 KiB; a file may have 1 KiB. upload_too_large")
-    limits.evaluate("element => { element.dataset.maxBytes = 2048; element.dataset.leftBytes = 9 }")
+    said |= {"max-bytes": 2048, "left-bytes": 9}
+    demo.evaluate("document.dispatchEvent(new CustomEvent('strongroom:stale'))")
+    expect(demo.locator("#limits")).to_have_attribute("data-left-bytes", "9")
     choose(demo, payload("much.txt", LONG[:10]))
     problem = arriving(demo, "much.txt").locator(".problem")
     expect(problem).to_contain_text("This one has 10 B; you have room for 9 B. quota_exceeded")
     expect(demo.get_by_role("button", name="Retry big.txt")).to_be_hidden()
     expect(demo.get_by_role("button", name="Retry much.txt")).to_be_visible()
     assert not any("/tus/" in url for url in sent)
+
+
+def _answer_saying(limits: dict[str, int], route: Route) -> None:
+    """Let the server answer, with other numbers in what it says of limits."""
+    answer = route.fetch()
+    text = answer.text()
+    for name, number in limits.items():
+        text = re.sub(rf'data-{name}="\d+"', f'data-{name}="{number}"', text)
+    route.fulfill(response=answer, body=text)
 
 
 def test_a_forbidden_type_is_refused_by_the_server_and_the_others_go_on(demo: Page) -> None:

@@ -17,9 +17,9 @@ from django.utils import timezone
 from uploads import quota
 from uploads.intake import Halt
 from uploads.models import Upload, UploadSession
-from uploads.tus.errors import SessionLocked
+from uploads.tus.errors import SessionLocked, SessionUnknown
 from uploads.tus.parts import Part
-from uploads.tus.sessions import LIFETIME
+from uploads.tus.sessions import ALLOWED, LIFETIME
 
 LEASE = timedelta(seconds=5)
 RENEW_S = LEASE.total_seconds() / 2
@@ -57,6 +57,7 @@ class Claim:
 
         Raises:
             SessionLocked: the session was taken over, or has ended.
+            SessionUnknown: its owner may not upload any more.
         """
         with self._part.locked(patience_s=RENEW_S):  # whoever only tries to claim is done at once
             began = time.monotonic()
@@ -94,5 +95,6 @@ class Claim:
         self._mine.update(lease_expires_at=None)
 
     def _change(self, **values: object) -> None:
-        if not self._mine.update(**values):
-            raise SessionLocked
+        if self._mine.filter(ALLOWED).update(**values):
+            return
+        raise SessionUnknown if self._mine.exists() else SessionLocked

@@ -18,7 +18,13 @@ from uploads.models import Upload, UploadSession
 from uploads.policy import policy_for
 from uploads.tus.claims import Claim
 from uploads.tus.digests import digests
-from uploads.tus.errors import ChecksumMismatch, LengthExceeded, SessionGone, SessionLocked
+from uploads.tus.errors import (
+    ChecksumMismatch,
+    LengthExceeded,
+    SessionGone,
+    SessionLocked,
+    SessionUnknown,
+)
 from uploads.tus.parts import Part
 from uploads.tus.protocol import Checksum
 from uploads.tus.sessions import end, offer_of
@@ -38,6 +44,7 @@ def open_receiver(
 
     Raises:
         SessionLocked: somebody else is.
+        SessionUnknown: its owner may not upload any more.
         SessionGone: what had arrived is lost.
     """
     part = Part(session.blob_id)
@@ -131,7 +138,7 @@ class SessionReceiver:
         kept = range(self._durable + 1, self._session.length)
         try:
             if not self._failed and not unproven and self._arrival.size in kept:
-                with suppress(SessionLocked), self._claim.held():
+                with suppress(SessionLocked, SessionUnknown), self._claim.held():
                     self._checkpoint()
         finally:
             self._claim.release()

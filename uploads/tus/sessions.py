@@ -1,7 +1,7 @@
 """Upload sessions: begun, found again by their token, ended, swept.
 
 The token in a session's address is what authorises: an access token may expire while a long
-upload goes on. Each request still asks whether the owner may upload at all.
+upload goes on. Each request, and each checkpoint in it, still asks whether the owner may upload.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from config.accounts.models import TokenFamily, User
@@ -29,6 +30,16 @@ logger = logging.getLogger(__name__)
 
 LIFETIME = timedelta(hours=24)  # after the last progress; a finished one answers for as long
 TOKEN_BYTES = 24
+# Sessions whose owner may still upload, as what they had signed in with. Subqueries and no joins: an
+# UPDATE keeps its own conditions beside them.
+ALLOWED = Exists(
+    User.objects.filter(
+        pk=OuterRef("owner"), is_active=True, session_version=OuterRef("session_version")
+    )
+) & (
+    Q(token_family=None)
+    | Exists(TokenFamily.objects.filter(pk=OuterRef("token_family"), ended_at=None))
+)
 
 
 @dataclass(frozen=True)
@@ -84,8 +95,9 @@ def find(token: str, user: User | None) -> UploadSession:
         SessionUnknown: there is none, or not for this user, or its owner may not upload any more.
         SessionGone: it has expired, or its upload was deleted.
     """
-    session = UploadSession.objects.select_related("owner").filter(pk=_digest(token)).first()
-    if session is None or user not in {None, session.owner} or not _still_allowed(session):
+    found = UploadSession.objects.select_related("owner").filter(ALLOWED, pk=_digest(token))
+    session = found.first()
+    if session is None or user not in {None, session.owner}:
         raise SessionUnknown
     if session.expires_at <= timezone.now():
         raise SessionGone
@@ -154,13 +166,6 @@ def _offer(owner: User, door: Door, length: int, metadata: str) -> Offer:
         tags=said.tags,
         size=length,
     )
-
-
-def _still_allowed(session: UploadSession) -> bool:
-    owner, family = session.owner, session.token_family
-    if not owner.is_active or owner.session_version != session.session_version:
-        return False
-    return family is None or TokenFamily.objects.filter(pk=family, ended_at=None).exists()
 
 
 def _key_of(session: UploadSession) -> bytes:

@@ -8,9 +8,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.http import HttpResponse
 from django.utils import timezone
 from structlog.stdlib import ProcessorFormatter
 
+from tests.dashboard.conftest import BACKEND
 from tests.uploads.tus.conftest import (
     CHUNK,
     COLLECTION,
@@ -26,6 +29,8 @@ from tests.uploads.tus.conftest import (
 from uploads.key_models import UploadKey
 from uploads.models import Quota, Upload, UploadSession
 from uploads.names import name_of
+from uploads.tus.errors import SessionUnknown
+from uploads.tus.receiver import open_receiver
 
 pytestmark = pytest.mark.django_db
 
@@ -462,6 +467,80 @@ def test_who_may_not_upload_any_more_cannot_go_on(tus, nobody, owner, method, he
     path = tus.create()
     loss(owner)
     assert nobody.request(method, path, body, **headers).status_code == 404
+    assert not Upload.objects.exists()
+
+
+@pytest.mark.parametrize("loss", [disable, change_session_version, sign_out])
+@pytest.mark.parametrize("body", [TEXT, TEXT[:5]])
+def test_who_may_not_upload_any_more_does_not_finish_what_is_under_way(
+    tus, owner, settings, loss, body
+):
+    """The body was let in while its sender was; a body may take hours."""
+    receiver = open_receiver(session_at(tus.create()), lambda *_: HttpResponse())
+    receiver.write(body)
+    loss(owner)
+    with pytest.raises(SessionUnknown):
+        receiver.finish()
+    receiver.abort()
+    assert not Upload.objects.exists()
+    assert UploadSession.objects.get().offset == 0
+
+
+def test_a_long_body_is_ended_in_its_middle_once_its_owner_is_switched_off(
+    tus, owner, monkeypatch
+):
+    monkeypatch.setattr("uploads.tus.claims.RENEW_S", 0)
+    receiver = open_receiver(session_at(tus.create()), lambda *_: HttpResponse())
+    receiver.write(TEXT[:5])
+    disable(owner)
+    with pytest.raises(SessionUnknown):
+        receiver.write(TEXT[5:7])
+    receiver.abort()
+
+
+def in_a_browser(owner: Any) -> tuple[Any, str]:
+    """Return a browser that has begun an upload, and its address."""
+    from django.test import Client
+
+    browser = Client()
+    browser.force_login(owner, backend=BACKEND)
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(LENGTH)}
+    return browser, browser.generic("POST", COLLECTION, headers=headers)["Location"]
+
+
+def test_a_browser_session_that_only_expires_does_not_end_an_upload(owner, pipelines, nobody):
+    browser, path = in_a_browser(owner)
+    Session.objects.update(expire_date=timezone.now() - timedelta(hours=1))
+    assert browser.get("/").status_code == 302, "it is signed out"
+    assert nobody.patch(path, 0, TEXT).status_code == 204
+
+
+def change_password(browser: Any, owner: Any) -> None:
+    passwords = {"oldpassword": "a-long-pass-phrase"}
+    passwords |= dict.fromkeys(("password1", "password2"), "another-long-pass-phrase")
+    assert browser.post("/accounts/password/change/", passwords).status_code == 302
+    owner.refresh_from_db()
+    assert owner.check_password("another-long-pass-phrase")
+
+
+def in_the_admin(browser: Any, owner: Any) -> None:
+    from django.test import Client
+
+    admin = Client()
+    admin.force_login(type(owner).objects.create_superuser("root"), backend=BACKEND)
+    action = {"action": "end_tokens", "_selected_action": [str(owner.pk)]}
+    assert admin.post("/admin/accounts/user/", action).status_code == 302
+
+
+@pytest.mark.parametrize("loss", [change_password, in_the_admin, lambda _, owner: disable(owner)])
+def test_a_new_password_a_sign_out_everywhere_and_a_disabled_account_end_all_uploads(
+    owner, pipelines, tus, nobody, loss
+):
+    browser, by_page = in_a_browser(owner)
+    by_program = tus.create()
+    loss(browser, owner)
+    for path in (by_page, by_program):
+        assert nobody.patch(path, 0, TEXT).status_code == 404
     assert not Upload.objects.exists()
 
 
