@@ -10,6 +10,7 @@ from config.accounts.authentication import authenticated_user
 from config.admin import ReadOnlyAdmin
 from uploads.deletion import delete_upload
 from uploads.erasures import Cause
+from uploads.folder_models import FolderState, WatchedFolder
 from uploads.key_models import Erasure
 from uploads.models import Damage, Finding, IntakePolicy, Quota, Upload
 from uploads.verdicts import release
@@ -108,3 +109,21 @@ class QuotaAdmin(admin.ModelAdmin):
     list_select_related = ["user"]
     readonly_fields = ["used_bytes", "used_files"]
     autocomplete_fields = ["user"]
+
+
+@admin.register(WatchedFolder)
+class WatchedFolderAdmin(admin.ModelAdmin):
+    """Drop folders besides those of the users."""
+
+    list_display = ["path", "owner", "enabled", "pipeline", "label", "tags"]
+    list_select_related = ["owner"]
+    autocomplete_fields = ["owner"]
+
+
+@admin.register(FolderState)
+class FolderStateAdmin(ReadOnlyAdmin):
+    """What the watcher said last of each drop folder."""
+
+    list_display = ["key", "path", "owner", "polled", "problem", "seen_at"]
+    list_filter = ["polled", "problem"]
+    list_select_related = ["owner"]

@@ -12,9 +12,13 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import DatabaseError
 
 from config.startup.refusal import KEYS
+from uploads.folder_models import WatchedFolder
 from uploads.keys import key_ring
 from uploads.models import IntakePolicy
 from uploads.validation import mistakes_in
+from uploads.watch.notices import POLLING_MODES
+
+LONGEST_POLL_S = 3600
 
 
 @checks.register(KEYS)
@@ -111,12 +115,52 @@ def check_scanners(**_: Any) -> list[checks.CheckMessage]:
     ]
 
 
+@checks.register
+def check_drop_folders(**_: Any) -> list[checks.CheckMessage]:
+    """Refuse to start on settings of drop folders that could not be obeyed."""
+    given = settings.UPLOADS
+    mistakes = []
+    if given["DROP_POLLING"] not in POLLING_MODES:
+        mistakes.append(f"STRONGROOM_DROP_POLLING is not one of {', '.join(POLLING_MODES)}.")
+    if not 0.1 <= given["DROP_POLL_S"] <= LONGEST_POLL_S:
+        mistakes.append(f"STRONGROOM_DROP_POLL_S is not between 0.1 and {LONGEST_POLL_S}.")
+    mistakes += [
+        f"STRONGROOM_{name} is below 0."
+        for name in ("DROP_RECEIPT_DAYS", "DROP_REFUSED_DAYS")
+        if given[name] < 0
+    ]
+    mistakes += [
+        f"STRONGROOM_DROP_ROOTS names {root}, which is no absolute path of a folder."
+        for root in given["DROP_ROOTS"]
+        if not Path(root).is_absolute() or not Path(root).is_dir()
+    ]
+    return [
+        checks.Error(sentence, hint="See docs/drop-folders.md.", id="uploads.E007")
+        for sentence in mistakes
+    ]
+
+
+@checks.register(checks.Tags.database)
+def check_watched_folders(
+    databases: Sequence[str] | None = None, **_: Any
+) -> list[checks.CheckMessage]:
+    """Say which watched folders could not be looked after as they say."""
+    return _unclean(WatchedFolder, "uploads.E008") if databases else []
+
+
 @checks.register(checks.Tags.database)
 def check_policies(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """Say which intake policies could not be obeyed; the admin would not have saved them."""
+    return _unclean(IntakePolicy, "uploads.E006") if databases else []
+
+
+def _unclean(
+    model: type[IntakePolicy] | type[WatchedFolder], check_id: str
+) -> list[checks.CheckMessage]:
+    """Return an error for each row that the admin would not save today."""
     found: list[checks.CheckMessage] = []
     try:
-        rows = list(IntakePolicy.objects.all()) if databases else []
+        rows = list(model.objects.all())
     except DatabaseError:  # not migrated yet
         return []
     for row in rows:
@@ -127,17 +171,18 @@ def check_policies(databases: Sequence[str] | None = None, **_: Any) -> list[che
                 checks.Error(
                     f"{row}: {' '.join(error.messages)}",
                     hint="Correct it in the admin.",
-                    id="uploads.E006",
+                    id=check_id,
                 )
             )
     return found
 
 
 def refuse_unfit_policies() -> None:
-    """Stop a start on intake policies that could not be obeyed.
+    """Stop a start on intake policies and watched folders that could not be obeyed.
 
     Raises:
         ImproperlyConfigured
     """
-    if found := check_policies(databases=["default"]):
+    databases = ["default"]
+    if found := check_policies(databases=databases) + check_watched_folders(databases=databases):
         raise ImproperlyConfigured(" ".join(str(message.msg) for message in found))

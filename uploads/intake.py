@@ -60,6 +60,7 @@ class Offer:
 
     `size` is what the sender declares, in bytes; the bytes themselves are counted. A second file
     with the same `idempotency` key is the same upload. `parent` is the file that it was in.
+    `policy` is of the place where it lay, in place of its owner's.
     `remember` is called in the transaction that makes the upload.
     """
 
@@ -73,6 +74,7 @@ class Offer:
     folder: str = ""
     tags: tuple[str, ...] = ()
     parent: Upload | None = None
+    policy: Policy | None = None
     remember: "Callable[[Upload, Offer], None] | None" = None
 
 
@@ -142,7 +144,7 @@ def judge(offer: Offer) -> Policy:
     Raises:
         Refusal: nothing was stored.
     """
-    rules = policy_for(offer.owner)
+    rules = offer.policy or policy_for(offer.owner)
     check_name(offer.name)
     check_labels(folder=offer.folder, tags=offer.tags)
     if offer.size is not None:

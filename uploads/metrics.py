@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.db.models import Count, Sum
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from uploads.folder_models import DropReport, FolderState
 from uploads.key_models import Erasure
 from uploads.models import Blob, Damage, Upload, UploadState
 
@@ -38,4 +39,24 @@ def collect() -> Iterator[Metric]:
         "strongroom_open_erasures",
         "Erasures whose keys are destroyed and whose bytes are not all removed yet.",
         Erasure.objects.filter(done_at=None).count(),
+    )
+
+    folders = GaugeMetricFamily(
+        "strongroom_drop_folders",
+        "Drop folders, by the file system because of which they are polled (none: events).",
+        labels=["polled"],
+    )
+    by_reason = FolderState.objects.order_by().values_list("polled").annotate(Count("key"))
+    for polled, count in by_reason:
+        folders.add_metric([polled or "none"], count)
+    yield folders
+    yield GaugeMetricFamily(
+        "strongroom_drop_folder_problems",
+        "Drop folders that cannot be looked into.",
+        FolderState.objects.exclude(problem="").count(),
+    )
+    yield GaugeMetricFamily(
+        "strongroom_drop_reports",
+        "Things in drop folders that were not taken, and not dismissed by their owners.",
+        DropReport.objects.filter(dismissed_at=None).count(),
     )

@@ -13,7 +13,7 @@ from django.db.models import F, Q
 
 from config.accounts.models import User
 from config.ids import uuid7
-from uploads import key_models  # noqa: F401 - they belong to this room
+from uploads import folder_models, key_models  # noqa: F401 - they belong to this room
 from uploads.validation import Action, mistakes_in
 
 

@@ -5,12 +5,14 @@ The most specific wins, field by field: the policy of the user, of the group wit
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
 
 from config.accounts.models import User
+from uploads.folder_models import WatchedFolder
 from uploads.models import IntakePolicy
 from uploads.validation import NONE, Action, Policy
 
@@ -25,6 +27,14 @@ def policy_for(user: User) -> Policy:
     subjects = Q(user=user) | Q(group__user=user) | Q(user=None, group=None)
     rows = IntakePolicy.objects.filter(subjects).select_related("group")
     return _merged(sorted(rows, key=_width))
+
+
+def policy_of_folder(folder: WatchedFolder) -> Policy:
+    """Return what may come in through `folder`: what it says itself, before its owner's policy."""
+    said: dict[str, Any] = {}
+    if folder.max_bytes is not None:
+        said["max_bytes"] = folder.max_bytes
+    return replace(policy_for(folder.owner), **said, **_types_of(folder))
 
 
 def _width(row: IntakePolicy) -> tuple[bool, bool, int, str]:
@@ -62,15 +72,20 @@ def _said_by(row: IntakePolicy) -> dict[str, Any]:
         for name in ("max_bytes", "quota_bytes", "quota_files", "retention_days")
     }
     said = {name: limit for name, limit in limits.items() if limit is not None}
-    if row.allowed_types.strip():
-        said["allowed_types"] = tuple(row.allowed_types.split())
-    if row.denied_types.strip():
-        said["denied_types"] = tuple(row.denied_types.split())
+    said |= _types_of(row)
     if row.required_checks.strip():
         said["required_checks"] = _checks(row.required_checks.split())
     if row.not_checked:
         said["hold_unchecked"] = row.not_checked == "hold"
     return said
+
+
+def _types_of(row: IntakePolicy | WatchedFolder) -> dict[str, Any]:
+    said = {
+        "allowed_types": tuple(row.allowed_types.split()),
+        "denied_types": tuple(row.denied_types.split()),
+    }
+    return {name: patterns for name, patterns in said.items() if patterns}
 
 
 def _checks(names: Iterable[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 
 from config.env import PROJECT_DIR, data_dir, env
 from config.settings.databases import *  # noqa: F403
+from config.settings.drop import DROP
 from config.settings.judgement import JUDGEMENT
 from config.settings.logs import *  # noqa: F403
 
@@ -268,6 +269,7 @@ SIMPLE_JWT: dict[str, Any] = {
 # start prepares.
 HEALTH_CHECKS: dict[str, str] = {
     "storage": "uploads.health.storage",
+    "drop_folders": "uploads.health.drop_folders",
     "worker": "processing.health.worker",
     "sandbox": "processing.health.sandbox",
     "antivirus": "processing.health.antivirus",
@@ -324,7 +326,7 @@ UPLOADS: dict[str, Any] = {
     **JUDGEMENT,
     # The last bytes of the disk are not for large files; on a small disk, its last twentieth.
     "RESERVE_BYTES": env.int("STRONGROOM_RESERVE_BYTES", default=512 * 1024**2),
-    "DROP_DIR": DATA_DIR / "drop",
+    **DROP,
     # When `manage.py nightly` tidies up (UTC), and how much of everything it then verifies.
     "NIGHTLY_AT": env.str("STRONGROOM_NIGHTLY_AT", default="03:00"),
     "NIGHTLY_SAMPLE": env.str("STRONGROOM_NIGHTLY_SAMPLE", default="1%"),

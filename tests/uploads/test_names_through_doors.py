@@ -198,7 +198,7 @@ def test_through_the_drop_folder(api, owner, settings, tmp_path, monkeypatch, na
     folder = tmp_path / "drop" / owner.username / "unprocessed"
     folder.mkdir(parents=True)
     (folder / name).write_bytes(TEXT)
-    watcher = Watcher(tmp_path / "drop", Polling())
+    watcher = Watcher(tmp_path / "drop", Polling(1))
     watcher.sweep()
     while watcher.take_turns():
         pass

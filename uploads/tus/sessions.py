@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 LIFETIME = timedelta(hours=24)  # after the last progress; a finished one answers for as long
 TOKEN_BYTES = 24
-# Sessions whose owner may still upload, as what they had signed in with. Subqueries and no joins: an
-# UPDATE keeps its own conditions beside them.
+# Sessions whose owner may still upload, as what they had signed in with. Subqueries and no joins:
+# an UPDATE keeps its own conditions beside them.
 ALLOWED = Exists(
     User.objects.filter(
         pk=OuterRef("owner"), is_active=True, session_version=OuterRef("session_version")

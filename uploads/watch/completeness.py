@@ -40,7 +40,7 @@ def is_complete(name: str, descriptor: int) -> bool:
     """Tell whether the open file `name` can be taken now."""
     status = os.fstat(descriptor)
     writing = _is_being_written(descriptor)
-    if writing:
+    if writing or _is_locked(descriptor):
         return False
     nothing_suspect = (
         status.st_size > 0
@@ -68,4 +68,20 @@ def _is_being_written(descriptor: int) -> bool | None:
         return True
     except OSError:  # not our file, or a file system without leases
         return None
+    return False
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Tell whether a program has locked the file: it is not done with it, written or not.
+
+    Both kinds of locks are asked for (Linux, flock(2) and fcntl(2)); on some file systems they are
+    one. A file system without locks says nothing.
+    """
+    for lock in (fcntl.flock, fcntl.lockf):
+        try:
+            lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            lock(descriptor, fcntl.LOCK_UN)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return True
     return False

@@ -15,9 +15,17 @@ class HardLinked(Refusal):
 
 class Unreadable(Refusal):
     code = "unreadable"
-    detail = "The file cannot be read. Check its permissions."
+    detail = "It cannot be read. Check its permissions."
 
 
 class FolderTooDeep(Refusal):
     code = "folder_too_deep"
     detail = "The folder lies too deep in others to be looked through."
+
+
+class CannotBeMoved(Refusal):
+    code = "cannot_be_moved"
+    detail = (
+        "It cannot be moved out of the folder and stays where it is. Check the permissions of its "
+        "folder, and that all parts of the drop folder lie on one file system."
+    )

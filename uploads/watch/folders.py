@@ -1,32 +1,52 @@
-"""The drop folder of one user on the disk: what lies in it, and every move between its parts."""
+"""A drop folder on the disk: what lies in it, and every move between its parts.
+
+Whoever may put files into it may rename and exchange everything in it at any moment. So nothing in
+it is reached by a path: each folder is opened by its name in its open parent, links are not
+followed, and files are moved from one open folder to another.
+"""
 
 import os
 import re
 import stat
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from config.durable import sync_folder
-from config.errors import AppError
-from uploads.watch.receipts import SUFFIX, free_stem, refusal_facts, write_receipt
+from config.durable import PARTIAL
+from uploads.errors import LabelMalformed, Refusal
+from uploads.labels import check_labels
+from uploads.watch.errors import FolderTooDeep, Unreadable
+from uploads.watch.receipts import SUFFIX, exists, free_stem, write_receipt
 
-PARTS = ("unprocessed", "underprocess", "processed", "failed")
+UNPROCESSED, UNDERPROCESS, PROCESSED, FAILED = PARTS = (
+    "unprocessed",
+    "underprocess",
+    "processed",
+    "failed",
+)
 DEEPEST = 8  # folders inside `unprocessed`
-TOKEN = re.compile(r"[0-9a-f]{32}")
+# A claim is a folder of its own, named by its token; the label of its file stands behind it, with
+# colons for slashes, so that a crash does not lose it.
+CLAIM = re.compile(r"(?P<token>[0-9a-f]{32})(?:\+(?P<label>[A-Za-z0-9_. :-]+))?")
+NOTE = re.compile(r"[0-9a-f]{32}" + re.escape(SUFFIX))
 
-_READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
 class Found:
-    """Something in `unprocessed`: `name` in the open folder with the descriptor `folder`."""
+    """Something in `unprocessed`: `name` in the open folder with the descriptor `folder`.
+
+    `above` are the names of the folders that lead there. `unfit` says why it cannot be taken,
+    where that is known already.
+    """
 
     name: str
     folder: int
-    depth: int
+    above: tuple[str, ...] = ()
+    unfit: type[Refusal] | None = None
 
     def status(self) -> os.stat_result:
         return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
@@ -34,61 +54,73 @@ class Found:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A file moved into `underprocess`, in a folder of its own that is named by the token."""
+    """A file moved into `underprocess`, in a folder of its own."""
 
-    path: Path
-
-    @property
-    def name(self) -> str:
-        return self.path.name
+    name: str
+    token: str
+    label: str = ""
 
     @property
-    def token(self) -> str:
-        return self.path.parent.name
+    def place(self) -> str:
+        """Return the name of its folder."""
+        return f"{self.token}+{self.label.replace('/', ':')}" if self.label else self.token
 
     @property
-    def note(self) -> Path:
-        """Where the receipt waits until the run has ended."""
-        return self.path.parent.with_name(self.token + SUFFIX)
+    def note(self) -> str:
+        """Return the name under which the receipt waits until the run has ended."""
+        return self.token + SUFFIX
 
-    def discard(self) -> None:
-        """Remove the file: it is stored elsewhere."""
-        self.path.unlink(missing_ok=True)
-        self.path.parent.rmdir()
+
+@dataclass(frozen=True)
+class Version:
+    """Which file it is, and in which state: another one differs in at least one of these."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Version":
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@contextmanager
+def opened(name: str | Path, *, within: int | None = None) -> Iterator[int]:
+    """Open a folder, inside an open one by its mere name; close it at the end.
+
+    Raises:
+        NotADirectoryError: it is something else, such as a link.
+    """
+    follow = 0 if within is None else os.O_NOFOLLOW
+    descriptor = os.open(name, _READ_FOLDER | follow, dir_fd=within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)
 class DropFolder:
-    """The four folders of one user."""
+    """The four folders in `root`, which belongs to the operator; what is in it, to its user."""
 
     root: Path
 
-    @property
-    def unprocessed(self) -> Path:
-        return self._part("unprocessed")
-
-    @property
-    def underprocess(self) -> Path:
-        return self._part("underprocess")
-
-    @property
-    def processed(self) -> Path:
-        return self._part("processed")
-
-    @property
-    def failed(self) -> Path:
-        return self._part("failed")
-
-    def _part(self, name: str) -> Path:
-        """Return one of the four. Its user may have put a link in its place: that leads nowhere.
+    @contextmanager
+    def part(self, name: str) -> Iterator[int]:
+        """Open one of the four. Its user may have put a link in its place: that leads nowhere.
 
         Raises:
             NotADirectoryError: it is no folder of its own.
         """
-        path = self.root / name
-        if not stat.S_ISDIR(path.lstat().st_mode):
-            raise NotADirectoryError
-        return path
+        with opened(self.root) as root, opened(name, within=root) as part:
+            yield part
+
+    @contextmanager
+    def place_of(self, claimed: Claimed) -> Iterator[int]:
+        """Open the folder of a claim."""
+        with self.part(UNDERPROCESS) as parent, opened(claimed.place, within=parent) as place:
+            yield place
 
     def make(self) -> None:
         """Make what is missing of it.
@@ -96,97 +128,118 @@ class DropFolder:
         Raises:
             NotADirectoryError: something else is in the place of a part.
         """
-        for part in PARTS:
-            (self.root / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._part(part)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with opened(self.root) as root:
+            for part in PARTS:
+                _make_folder(part, root)
+                with opened(part, within=root):
+                    pass
 
     def look(self, on_folder: Callable[[int], None]) -> Generator[Found, None, None]:
         """Yield what lies in `unprocessed` and the folders in it, except these folders.
 
         `on_folder` gets the descriptor of each folder before its names are read, so that what
-        comes later can be noticed. Folders are walked by descriptor: exchanging one for a link
-        in the meantime leads nowhere.
+        comes later can be noticed. Exchanging a folder for a link in the meantime leads nowhere.
         """
-        descriptor = os.open(self.unprocessed, _READ_FOLDER)
-        yield from _walk(descriptor, 0, on_folder)
+        with self.part(UNPROCESSED) as descriptor:
+            yield from _walk(descriptor, (), on_folder)
 
     def claim(self, found: Found) -> Claimed:
         """Move the file into `underprocess`, durably, under a new token."""
-        folder = self.underprocess / uuid4().hex
-        folder.mkdir(mode=0o700)
-        try:
-            os.rename(found.name, folder / found.name, src_dir_fd=found.folder)
-        except OSError:
-            folder.rmdir()
-            raise
-        sync_folder(folder)
-        sync_folder(self.underprocess)
-        os.fsync(found.folder)  # or a power cut brings the file back after its commit
-        return Claimed(folder / found.name)
+        claimed = Claimed(found.name, uuid4().hex, _label_of(found.above))
+        with self.part(UNDERPROCESS) as parent:
+            os.mkdir(claimed.place, 0o700, dir_fd=parent)
+            try:
+                with opened(claimed.place, within=parent) as place:
+                    _move(found.name, found.folder, found.name, place)
+                    # The last one, or a power cut brings the file back after its commit.
+                    _make_durable(place, parent, found.folder)
+            except OSError:
+                with suppress(OSError):
+                    os.rmdir(claimed.place, dir_fd=parent)
+                raise
+        return claimed
 
-    def put_back(self, path: Path) -> None:
-        """Move something from `underprocess` to `unprocessed`."""
-        target = self.unprocessed / path.name
-        if os.path.lexists(target):
-            target = self.unprocessed / free_stem(self.unprocessed, path.name, uuid4().hex)
-        path.rename(target)
+    def discard(self, claimed: Claimed, taken: Version | None) -> None:
+        """Remove the file that was taken in, if it is still that one; put any other one back."""
+        with self.place_of(claimed) as place, suppress(FileNotFoundError):
+            status = os.stat(claimed.name, dir_fd=place, follow_symlinks=False)
+            if taken == Version.of(status):
+                os.unlink(claimed.name, dir_fd=place)
+            else:
+                self._put_back(claimed, place)
+        self._leave(claimed)
 
-    def fail_found(self, found: Found, error: AppError) -> None:
-        """Move what cannot be taken to `failed`, with a receipt that says why."""
-        stem = free_stem(self.failed, found.name, uuid4().hex)
-        os.rename(found.name, self.failed / stem, src_dir_fd=found.folder)
-        write_receipt(self.failed / (stem + SUFFIX), **refusal_facts(found.name, error))
+    def put_back(self, claimed: Claimed) -> None:
+        """Move a claimed file to where it was found."""
+        with self.place_of(claimed) as place:
+            self._put_back(claimed, place)
+        self._leave(claimed)
 
-    def fail_claimed(self, claimed: Claimed, error: AppError) -> None:
-        """Move a file that was refused to `failed`, with a receipt that says why."""
-        stem = free_stem(self.failed, claimed.name, claimed.token)
-        claimed.path.rename(self.failed / stem)
-        write_receipt(self.failed / (stem + SUFFIX), **refusal_facts(claimed.name, error))
-        claimed.path.parent.rmdir()
+    def fail_found(self, found: Found, facts: dict[str, object]) -> None:
+        """Move what cannot be taken to `failed`, with a receipt that holds `facts`."""
+        self._fail(found.name, found.folder, uuid4().hex, facts)
 
-    def close_note(self, note: Path, name: str, *, well: bool) -> None:
-        """Move a receipt to where its run ended."""
-        folder = self.processed if well else self.failed
-        token = note.name.removesuffix(SUFFIX)
-        note.rename(folder / (free_stem(folder, name, token) + SUFFIX))
+    def fail_claimed(self, claimed: Claimed, facts: dict[str, object]) -> None:
+        """Move a file that was refused to `failed`, with a receipt that holds `facts`."""
+        with self.place_of(claimed) as place:
+            self._fail(claimed.name, place, claimed.token, facts)
+        self._leave(claimed)
 
-    def notes(self) -> Iterator[Path]:
-        """Return the receipts that wait for the end of their run."""
-        return filter(_is_note, self.underprocess.iterdir())
+    def write_note(self, claimed: Claimed, facts: dict[str, object]) -> None:
+        """Write the receipt that waits for the end of the run."""
+        with self.part(UNDERPROCESS) as folder:
+            write_receipt(folder, claimed.note, facts)
+
+    def close_note(self, note: str, name: str, facts: dict[str, object], *, well: bool) -> None:
+        """Write the receipt of a run that has ended, and move it to where it ended.
+
+        `name` is that of the file.
+        """
+        with self.part(UNDERPROCESS) as folder, self.part(PROCESSED if well else FAILED) as target:
+            write_receipt(folder, note, facts)
+            stem = free_stem(target, name, note.removesuffix(SUFFIX))
+            _move(note, folder, stem + SUFFIX, target)
+
+    def notes(self) -> list[str]:
+        """Return the names of the receipts that wait for the end of their run."""
+        with self.part(UNDERPROCESS) as folder:
+            return [name for name in _names_in(folder) if NOTE.fullmatch(name)]
 
     def leftovers(self) -> Iterator[Claimed]:
         """Yield files that were claimed and not finished; put back what nobody claimed."""
-        for path in list(self.underprocess.iterdir()):
-            if path.name.endswith(SUFFIX + ".partial"):
-                path.unlink()
-            elif TOKEN.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
-                yield from map(Claimed, list(path.iterdir()))
-                with suppress(OSError):  # not empty: it could not be finished
-                    path.rmdir()
-            elif not _is_note(path):
-                self.put_back(path)
+        with self.part(UNDERPROCESS) as folder:
+            for name in _names_in(folder):
+                claim = CLAIM.fullmatch(name)
+                if name.endswith(SUFFIX + PARTIAL):
+                    os.unlink(name, dir_fd=folder)
+                elif claim and _is_folder(name, folder):
+                    yield from _files_of(claim, folder)
+                elif not NOTE.fullmatch(name):
+                    self._put_into_unprocessed(name, folder, "")
 
+    def _put_back(self, claimed: Claimed, place: int) -> None:
+        self._put_into_unprocessed(claimed.name, place, claimed.label)
 
-def _is_note(path: Path) -> bool:
-    return path.suffix == SUFFIX and TOKEN.fullmatch(path.stem) is not None
+    def _put_into_unprocessed(self, name: str, folder: int, label: str) -> None:
+        with ExitStack() as stack:
+            target = stack.enter_context(self.part(UNPROCESSED))
+            for inner in label.split("/") if label else ():
+                _make_folder(inner, target)
+                target = stack.enter_context(opened(inner, within=target))
+            free = free_stem(target, name, uuid4().hex) if exists(target, name) else name
+            _move(name, folder, free, target)
 
+    def _fail(self, name: str, folder: int, token: str, facts: dict[str, object]) -> None:
+        with self.part(FAILED) as target:
+            stem = free_stem(target, name, token)
+            _move(name, folder, stem, target)
+            write_receipt(target, stem + SUFFIX, facts)
 
-def _walk(
-    descriptor: int, depth: int, on_folder: Callable[[int], None]
-) -> Generator[Found, None, None]:
-    try:
-        on_folder(descriptor)
-        with os.scandir(descriptor) as entries:
-            names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for name, is_folder in names:
-            if not is_folder or depth == DEEPEST:
-                yield Found(name, descriptor, depth)
-                continue
-            with suppress(OSError):  # gone, or exchanged
-                inner = os.open(name, _READ_FOLDER, dir_fd=descriptor)
-                yield from _walk(inner, depth + 1, on_folder)
-    finally:
-        os.close(descriptor)
+    def _leave(self, claimed: Claimed) -> None:
+        """Remove the folder of a claim; what somebody else put there is found by the next sweep."""
+        with self.part(UNDERPROCESS) as folder, suppress(OSError):
+            os.rmdir(claimed.place, dir_fd=folder)
 
 
 def kind_of(status: os.stat_result) -> str:
@@ -194,3 +247,67 @@ def kind_of(status: os.stat_result) -> str:
     if stat.S_ISDIR(status.st_mode):
         return "folder"
     return "file" if stat.S_ISREG(status.st_mode) else "other"
+
+
+def _walk(
+    descriptor: int, above: tuple[str, ...], on_folder: Callable[[int], None]
+) -> Generator[Found, None, None]:
+    on_folder(descriptor)
+    with os.scandir(descriptor) as entries:
+        names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in names:
+        if not is_folder:
+            yield Found(name, descriptor, above)
+        elif len(above) == DEEPEST:
+            yield Found(name, descriptor, above, FolderTooDeep)
+        else:
+            try:
+                with opened(name, within=descriptor) as inner:
+                    yield from _walk(inner, (*above, name), on_folder)
+            except PermissionError:
+                yield Found(name, descriptor, above, Unreadable)
+            except (FileNotFoundError, NotADirectoryError):  # gone, or exchanged
+                continue
+
+
+def _files_of(claim: re.Match[str], folder: int) -> Iterator[Claimed]:
+    with opened(claim[0], within=folder) as place:
+        names = _names_in(place)
+    label = (claim["label"] or "").replace(":", "/")
+    for name in names:
+        yield Claimed(name, claim["token"], label)
+    with suppress(OSError):  # not empty: it could not be finished
+        os.rmdir(claim[0], dir_fd=folder)
+
+
+def _label_of(above: tuple[str, ...]) -> str:
+    """Return the longest leading part of the folders that can be a label."""
+    for count in range(len(above), 0, -1):
+        label = "/".join(above[:count])
+        with suppress(LabelMalformed):
+            check_labels(folder=label, tags=())
+            return label
+    return ""
+
+
+def _names_in(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def _is_folder(name: str, folder: int) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def _make_folder(name: str, folder: int) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=folder)
+
+
+def _move(name: str, folder: int, to: str, target: int) -> None:
+    os.rename(name, to, src_dir_fd=folder, dst_dir_fd=target)
+
+
+def _make_durable(*folders: int) -> None:
+    for folder in folders:
+        os.fsync(folder)

@@ -43,6 +43,9 @@ class Inotify:
                 changed.add(self._topics.get(event.wd, ""))
         return None if lost else changed
 
+    def polled(self, topic: str) -> str:  # noqa: ARG002
+        return ""
+
     def close(self) -> None:
         """Stop listening."""
         self._queue.close()

@@ -1,13 +1,17 @@
 """How the watcher learns that something in a folder has changed. Pure."""
 
 import logging
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
+
+from uploads.watch.file_systems import silent_file_system
 
 logger = logging.getLogger(__name__)
 
-POLL_PAUSE_S = 2.0
+AUTO, ON, OFF = POLLING_MODES = ("auto", "on", "off")
+EVERYWHERE = "any"  # in place of the name of a file system: all are polled
 
 
 class Notices(Protocol):
@@ -21,35 +25,88 @@ class Notices(Protocol):
         """Return the topics of the folders that changed; None if it may be any of them."""
         ...
 
+    def polled(self, topic: str) -> str:
+        """Return because of which file system its folders are looked at again and again."""
+        ...
+
     def close(self) -> None: ...
 
 
-def best_notices() -> Notices:
-    """Return the kernel's own where there are any."""
+def best_notices(mode: str, pause_s: float) -> Notices:
+    """Return the kernel's own, with polling where it would not hear of everything.
+
+    `mode` is one of `POLLING_MODES`; folders are polled every `pause_s` seconds.
+    """
+    if mode == ON:
+        return Polling(pause_s)
     try:
         from uploads.watch.inotify import Inotify  # noqa: PLC0415 - Linux only
 
-        return Inotify()
+        events = Inotify()
     except (ImportError, OSError):
-        logger.warning("the system tells nothing of changed folders: looking every 2 s instead")
-        return Polling()
+        logger.warning("the system tells nothing of changed folders: they are polled")
+        return Polling(pause_s)
+    return events if mode == OFF else ByFileSystem(events, pause_s)
 
 
 class Polling:
-    """For systems that tell nothing: whatever is watched may have changed."""
+    """Whatever is watched may have changed, every `pause_s` seconds."""
 
-    def __init__(self) -> None:
-        self._told_at = 0.0
+    def __init__(self, pause_s: float) -> None:
+        self._pause_s = pause_s
+        self._told_at = -math.inf
 
     def watch(self, descriptor: int, topic: str) -> None:
         """Nothing to do."""
 
     def wait(self, timeout_s: float) -> Iterable[str] | None:
         time.sleep(timeout_s)
-        if time.monotonic() - self._told_at < POLL_PAUSE_S:
+        if time.monotonic() - self._told_at < self._pause_s:
             return ()
         self._told_at = time.monotonic()
         return None
 
+    def polled(self, topic: str) -> str:  # noqa: ARG002
+        return EVERYWHERE
+
     def close(self) -> None:
         """Nothing to do."""
+
+
+class ByFileSystem:
+    """Events for all folders, and polling for those on a file system that may keep silent.
+
+    Also there an event may come, for what is changed on this machine; it is the faster.
+    """
+
+    def __init__(
+        self,
+        events: Notices,
+        pause_s: float,
+        silent: Callable[[int], str] = silent_file_system,
+    ) -> None:
+        self._events = events
+        self._pause_s = pause_s
+        self._silent = silent
+        self._polled: dict[str, str] = {}
+        self._told_at = -math.inf
+
+    def watch(self, descriptor: int, topic: str) -> None:
+        if name := self._silent(descriptor):
+            if topic not in self._polled:
+                logger.info("drop folder is polled", extra={"file_system": name})
+            self._polled[topic] = name
+        self._events.watch(descriptor, topic)
+
+    def wait(self, timeout_s: float) -> Iterable[str] | None:
+        changed = self._events.wait(timeout_s)
+        if changed is None or time.monotonic() - self._told_at < self._pause_s:
+            return changed
+        self._told_at = time.monotonic()
+        return {*changed, *self._polled}
+
+    def polled(self, topic: str) -> str:
+        return self._polled.get(topic, "")
+
+    def close(self) -> None:
+        self._events.close()

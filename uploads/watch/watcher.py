@@ -9,27 +9,32 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
-from config.accounts.models import User
 from config.errors import AppError
+from uploads import drop_reports
+from uploads.watch import states
 from uploads.watch.door import FolderDoor, Stopped
 from uploads.watch.folders import DropFolder, Found
 from uploads.watch.notices import Notices
+from uploads.watch.places import Place, places
+from uploads.watch.tidying import remove_old
 
 logger = logging.getLogger(__name__)
 
 SWEEP_PAUSE_S = 30.0  # notices can be lost; and new users get their folders
+TIDY_PAUSE_S = 60 * 60.0
 NOTES_PAUSE_S = 0.5
 INCOMPLETE_PAUSE_S = 1.0
 LONGEST_WAIT_S = 0.5  # so soon a signal to stop is seen
-FILES_A_TURN = 16  # then it is the next user's turn
+FILES_A_TURN = 16  # then it is the next folder's turn
 PASSING = (AppError, DatabaseError, Stopped)  # what says nothing about the file itself
 
 
 @dataclass
 class _Desk:
-    """What is to be done for one user. `due_at` is when to look next, on the monotonic clock."""
+    """What is to be done in one folder. `due_at` is when to look next, on the monotonic clock."""
 
     door: FolderDoor
     due_at: float = 0.0
@@ -57,14 +62,17 @@ class Watcher:
 
     def run(self) -> None:
         """Look after the folders until `stop` is called."""
-        sweep_at = notes_at = 0.0
+        sweep_at = notes_at = tidy_at = 0.0
         while not self._stopped:
             now = time.monotonic()
             if now >= sweep_at:
                 self._guarded(self.sweep)
                 sweep_at = time.monotonic() + SWEEP_PAUSE_S
+            if now >= tidy_at:
+                self.tidy()
+                tidy_at = time.monotonic() + TIDY_PAUSE_S
             if now >= notes_at:
-                self._guarded(self.close_notes)
+                self.close_notes()
                 notes_at = time.monotonic() + NOTES_PAUSE_S
             self._wait(0 if self.take_turns() else LONGEST_WAIT_S)
         for desk in self._desks.values():
@@ -73,30 +81,41 @@ class Watcher:
     def sweep(self) -> None:
         """Fit the folders to the users, take up what was left, and look into every folder."""
         close_old_connections()
-        users = {user.username: user for user in User.objects.filter(is_active=True)}
-        for name in self._desks.keys() - users.keys():
-            self._desks.pop(name).leave_until(math.inf)
-        for name, user in users.items():
-            self._guarded(partial(self._sweep_user, name, user))
+        found = {place.key: place for place in places(self._root)}
+        for key in self._desks.keys() - found.keys():
+            self._desks.pop(key).leave_until(math.inf)
+        problems: dict[str, Exception | None] = {}
+        for key, place in found.items():
+            problems[key] = self._guarded(partial(self._sweep_place, place))
+        states.tell(
+            [
+                states.state_of(place, polled=self._notices.polled(key), problem=problems[key])
+                for key, place in found.items()
+            ]
+        )
+
+    def tidy(self) -> None:
+        """Remove what has been kept for long enough."""
+        for desk in self._desks.values():
+            self._guarded(partial(_tidy, desk.door))
 
     def close_notes(self) -> None:
-        """Finish the receipts of all users."""
+        """Finish the receipts of all folders."""
         for desk in self._desks.values():
             if desk.door.waiting:
-                desk.door.close_notes()
+                self._guarded(desk.door.close_notes)
 
     def take_turns(self) -> bool:
-        """Take a few files of each user; tell whether there is more to do at once."""
+        """Take a few files of each folder; tell whether there is more to do at once."""
         return sum(self._turn(name, desk) for name, desk in self._desks.items()) > 0
 
-    def _sweep_user(self, name: str, user: User) -> None:
-        if name in (".", ".."):  # Django accepts these names, and they are no folders of ours
-            return
-        folder = DropFolder(self._root / name)
+    def _sweep_place(self, place: Place) -> None:
+        folder = DropFolder(place.root)
         folder.make()
-        if name not in self._desks:
-            self._desks[name] = _Desk(FolderDoor(user, folder, lambda: self._stopped))
-        desk = self._desks[name]
+        desk = self._desks.get(place.key)
+        if desk is None or desk.door.place.root != place.root:
+            desk = self._desks[place.key] = _Desk(FolderDoor(place, lambda: self._stopped))
+        desk.door.place = place
         desk.due_at = 0.0
         for claimed in folder.leftovers():
             self._guarded(partial(desk.door.take, claimed))
@@ -152,3 +171,13 @@ class Watcher:
             close_old_connections()
             return error
         return None
+
+
+def _tidy(door: FolderDoor) -> None:
+    given = settings.UPLOADS
+    remove_old(
+        door.folder,
+        receipt_days=given["DROP_RECEIPT_DAYS"],
+        refused_days=given["DROP_REFUSED_DAYS"],
+    )
+    drop_reports.forget_old(door.place.owner)

@@ -486,9 +486,7 @@ def test_who_may_not_upload_any_more_does_not_finish_what_is_under_way(
     assert UploadSession.objects.get().offset == 0
 
 
-def test_a_long_body_is_ended_in_its_middle_once_its_owner_is_switched_off(
-    tus, owner, monkeypatch
-):
+def test_a_long_body_is_ended_in_its_middle_once_its_owner_is_switched_off(tus, owner, monkeypatch):
     monkeypatch.setattr("uploads.tus.claims.RENEW_S", 0)
     receiver = open_receiver(session_at(tus.create()), lambda *_: HttpResponse())
     receiver.write(TEXT[:5])

@@ -23,6 +23,9 @@ class Told:
     def watch(self, descriptor: int, topic: str) -> None:
         pass
 
+    def polled(self, topic: str) -> str:
+        return ""
+
     def wait(self, timeout_s: float) -> Iterable[str] | None:
         topics, self.topics = self.topics, set()
         return topics
@@ -41,12 +44,20 @@ class Scene:
         self.folder.make()
         self.watcher = Watcher(root, Told())
 
+    @property
+    def unprocessed(self) -> Path:
+        return self.folder.root / "unprocessed"
+
+    @property
+    def underprocess(self) -> Path:
+        return self.folder.root / "underprocess"
+
     def restart(self) -> None:
         """Let a new process take the place of one that was killed."""
         self.watcher = Watcher(self.root, Told())
 
     def drop(self, name: str, content: bytes = b"one line\n") -> Path:
-        path = self.folder.unprocessed / name
+        path = self.unprocessed / name
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_bytes(content)
         return path

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
 from config.accounts.models import User
 from tests.uploads.watch.conftest import Scene, content_of
@@ -19,7 +20,7 @@ from uploads import intake
 from uploads.errors import StorageFull
 from uploads.models import Door, Upload, UploadState
 from uploads.names import name_of
-from uploads.watch import completeness, door, folders, receipts, watcher
+from uploads.watch import completeness, door, folders, places, receipts, watcher
 from uploads.watch.inotify import Inotify
 from uploads.watch.notices import Notices, Polling
 from uploads.watch.watcher import Watcher
@@ -47,7 +48,9 @@ def test_the_file_goes_with_the_commit_and_a_receipt_comes_with_the_end(scene: S
     assert list(scene.everything()) == ["underprocess"]
     scene.end_runs()
     assert scene.everything() == {"processed": ["report.txt.json"]}
-    assert scene.receipt("processed/report.txt.json") == {
+    receipt = scene.receipt("processed/report.txt.json")
+    assert receipt.pop("kept_until") > timezone.now().isoformat()
+    assert receipt == {
         "name": "report.txt",
         "upload": str(upload.pk),
         "size": 9,
@@ -133,7 +136,7 @@ def test_any_name_is_data(scene: Scene, monkeypatch: pytest.MonkeyPatch, raw: by
     scene.end_runs()
     (receipt,) = scene.names("processed")
     assert scene.receipt(f"processed/{receipt}")["name"] == name
-    assert receipt == os.fsdecode(raw[:250]) + ".json"
+    assert receipt == os.fsdecode(raw[:242]) + ".json"
 
 
 # --- What is refused ------------------------------------------------------------------------
@@ -142,18 +145,18 @@ def test_any_name_is_data(scene: Scene, monkeypatch: pytest.MonkeyPatch, raw: by
 def symlink(scene: Scene) -> None:
     secret = scene.root / "secret.txt"
     secret.write_text("do not take me\n")
-    (scene.folder.unprocessed / "x").symlink_to(secret)
+    (scene.unprocessed / "x").symlink_to(secret)
 
 
 def fifo(scene: Scene) -> None:
-    os.mkfifo(scene.folder.unprocessed / "x")
+    os.mkfifo(scene.unprocessed / "x")
 
 
 def unix_socket(scene: Scene) -> None:
     listener = socket.socket(socket.AF_UNIX)
     here = Path.cwd()
     try:  # the path may be too long for a socket's address
-        os.chdir(scene.folder.unprocessed)
+        os.chdir(scene.unprocessed)
         listener.bind("x")
     finally:
         os.chdir(here)
@@ -162,7 +165,7 @@ def unix_socket(scene: Scene) -> None:
 
 def device(scene: Scene) -> None:
     try:
-        os.mknod(scene.folder.unprocessed / "x", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        os.mknod(scene.unprocessed / "x", stat.S_IFCHR | 0o600, os.makedev(1, 3))
     except PermissionError:  # only root can make a device; the kernel sees little difference
         fifo(scene)
 
@@ -170,7 +173,7 @@ def device(scene: Scene) -> None:
 def hard_link(scene: Scene) -> None:
     other = scene.root / "other.txt"
     other.write_text("I have another name\n")
-    os.link(other, scene.folder.unprocessed / "x")
+    os.link(other, scene.unprocessed / "x")
 
 
 def empty(scene: Scene) -> None:
@@ -178,7 +181,7 @@ def empty(scene: Scene) -> None:
 
 
 def sparse(scene: Scene) -> None:
-    with (scene.folder.unprocessed / "x").open("wb") as file:
+    with (scene.unprocessed / "x").open("wb") as file:
         file.truncate(2**40)
 
 
@@ -325,7 +328,7 @@ def test_a_file_that_changes_while_it_is_read_is_put_back(
         class Late:
             def read(self, size: int) -> bytes:
                 data: bytes = content.read(4)
-                (claim,) = scene.folder.underprocess.iterdir()
+                (claim,) = scene.underprocess.iterdir()
                 with (claim / "x").open("r+b") as file:
                     file.seek(0)
                     file.write(b"XXXX")
@@ -359,7 +362,7 @@ def test_a_file_that_is_exchanged_before_it_is_opened_is_refused(
     claim = folders.DropFolder.claim
 
     def claim_late(self: folders.DropFolder, found: folders.Found) -> folders.Claimed:
-        (scene.folder.unprocessed / "x").unlink()
+        (scene.unprocessed / "x").unlink()
         put(scene)
         return claim(self, found)
 
@@ -374,14 +377,14 @@ def test_a_folder_that_is_exchanged_for_a_link_is_not_entered(scene: Scene, tmp_
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "secret.txt").write_text("do not take me\n")
-    inner = [scene.folder.unprocessed / name for name in ("p", "q")]
+    inner = [scene.unprocessed / name for name in ("p", "q")]
     for folder in inner:
         folder.mkdir()
 
     def exchange(descriptor: int) -> None:
         """Exchange the second of the two once both have been listed."""
         entered = os.fstat(descriptor).st_ino
-        if entered != scene.folder.unprocessed.stat().st_ino:
+        if entered != scene.unprocessed.stat().st_ino:
             (other,) = (path for path in inner if path.stat().st_ino != entered)
             if not other.is_symlink():
                 other.rmdir()
@@ -402,8 +405,8 @@ def test_a_claim_is_durable_before_the_file_is_read(
         fsync(descriptor)
 
     def receive(offer: Any, content: Any) -> Upload:
-        (claim,) = scene.folder.underprocess.iterdir()
-        folders_of_the_move = (claim, scene.folder.underprocess, scene.folder.unprocessed)
+        (claim,) = scene.underprocess.iterdir()
+        folders_of_the_move = (claim, scene.underprocess, scene.unprocessed)
         assert synced >= {path.stat().st_ino for path in folders_of_the_move}
         return intake.receive_upload(offer, content)
 
@@ -420,7 +423,7 @@ def test_a_file_that_is_taken_away_is_forgotten(
     claim = folders.DropFolder.claim
 
     def claim_late(self: folders.DropFolder, found: folders.Found) -> folders.Claimed:
-        (scene.folder.unprocessed / "x").unlink()
+        (scene.unprocessed / "x").unlink()
         return claim(self, found)
 
     monkeypatch.setattr(folders.DropFolder, "claim", claim_late)
@@ -437,10 +440,10 @@ class Killed(BaseException):
 
 
 POINTS = [
-    (folders, "sync_folder", "once it is claimed"),
+    (folders, "_make_durable", "once it is claimed"),
     (door, "receive_upload", "before it is received"),
-    (door, "write_receipt", "after the commit"),
-    (folders.Claimed, "discard", "before the source is removed"),
+    (folders.DropFolder, "write_note", "after the commit"),
+    (folders.DropFolder, "discard", "before the source is removed"),
 ]
 
 
@@ -473,9 +476,9 @@ def test_a_receipt_that_waited_is_finished_by_the_next_watcher(scene: Scene) -> 
 
 
 def test_what_somebody_left_in_underprocess_is_taken_too(scene: Scene) -> None:
-    (scene.folder.underprocess / "left.txt").write_text("left over\n")
-    (scene.folder.underprocess / ("0" * 32)).write_text("named like a token\n")
-    (scene.folder.underprocess / ("1" * 32)).mkdir()
+    (scene.underprocess / "left.txt").write_text("left over\n")
+    (scene.underprocess / ("0" * 32)).write_text("named like a token\n")
+    (scene.underprocess / ("1" * 32)).mkdir()
     scene.drop("left.txt", b"another of this name\n")
     scene.watch()
     assert Upload.objects.count() == 3
@@ -590,16 +593,14 @@ def running(scene: Scene, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
 
     def take(self: door.FolderDoor, claimed: folders.Claimed) -> None:
         taken.append(claimed.name)
-        claimed.discard()
+        with self.folder.place_of(claimed) as place:
+            os.unlink(claimed.name, dir_fd=place)
 
     monkeypatch.setattr(door.FolderDoor, "take", take)
-    users = [scene.owner]
-
-    class Users:
-        def filter(self, **_: Any) -> list[Any]:
-            return users
-
-    monkeypatch.setattr(User, "objects", Users())
+    place = places.Place(scene.owner.username, scene.folder.root, scene.owner)
+    monkeypatch.setattr(watcher, "places", lambda root: [place])
+    monkeypatch.setattr("uploads.watch.states.tell", lambda states: None)
+    monkeypatch.setattr(watcher, "_tidy", lambda door: None)
     thread = threading.Thread(target=scene.watcher.run)
     thread.start()
     time.sleep(0.3)
@@ -629,7 +630,7 @@ def test_a_closed_file_is_noticed_at_once(running: Any) -> None:
 def test_a_file_that_is_moved_in_is_noticed_at_once(running: Any) -> None:
     scene, taken = running
     (scene.root / "x").write_text("complete\n")
-    (scene.root / "x").rename(scene.folder.unprocessed / "x")
+    (scene.root / "x").rename(scene.unprocessed / "x")
     assert until(lambda: taken == ["x"]) < 0.4
 
 
@@ -642,7 +643,7 @@ def test_no_file_of_a_burst_into_a_fresh_folder_is_lost(running: Any) -> None:
     assert len(set(taken)) == 500
 
 
-@pytest.mark.parametrize("running", [Polling], indirect=True)
+@pytest.mark.parametrize("running", [lambda: Polling(0.2)], indirect=True)
 def test_without_notices_from_the_kernel_a_file_is_found_by_looking(running: Any) -> None:
     scene, taken = running
     scene.drop("x")
@@ -656,14 +657,16 @@ def test_a_damaged_receipt_is_read_as_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     for content in ("", "{", "[]", "\x00"):
         path.write_text(content)
-        assert receipts.read_receipt(path) == {}
+        with folders.opened(tmp_path) as folder:
+            assert receipts.read_receipt(folder, "x.json") == {}
 
 
 def test_a_name_of_full_length_leaves_room_for_the_token(tmp_path: Path) -> None:
     name, token = "n" * 255, "t" * 32
-    first = receipts.free_stem(tmp_path, name, token)
-    (tmp_path / f"{first}.json").touch()
-    second = receipts.free_stem(tmp_path, name, token)
-    (tmp_path / f"{second}.json").touch()
-    assert (len(first), len(second)) == (250, 250)
+    with folders.opened(tmp_path) as folder:
+        first = receipts.free_stem(folder, name, token)
+        receipts.write_receipt(folder, f"{first}.json", {})
+        second = receipts.free_stem(folder, name, token)
+        receipts.write_receipt(folder, f"{second}.json", {})
+    assert (len(first), len(second)) == (242, 242)
     assert second.endswith(f".{token}")

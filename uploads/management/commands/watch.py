@@ -28,7 +28,9 @@ class Command(BaseCommand):
                 raise CommandError(
                     "Another watcher looks after the drop folders already: stop that one first."
                 ) from None
-            notices = best_notices()
+            notices = best_notices(
+                settings.UPLOADS["DROP_POLLING"], settings.UPLOADS["DROP_POLL_S"]
+            )
             watcher = Watcher(root, notices)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: watcher.stop())
