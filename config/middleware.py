@@ -1,14 +1,18 @@
 """What every request gets: the address it really came from, and an id for the logs."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import cast
 from uuid import uuid4
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
 
 HEADER = "X-Request-ID"
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -71,6 +75,24 @@ class NoStoreMiddleware:
             # What has a tag is asked for again with it; only its owner's own cache may hold it.
             response["Cache-Control"] = "private, no-cache" if "ETag" in response else "no-store"
         return response
+
+
+class EntityTagMiddleware:
+    """Give the JSON of the API an `ETag`, and answer 304 to whoever has it already."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_read = request.method in {"GET", "HEAD"} and response.status_code == HTTPStatus.OK
+        is_json = response.get("Content-Type") == "application/json"
+        if not (is_read and is_json and request.path.startswith("/api/")):
+            return response
+        digest = hashlib.sha256(response.content).hexdigest()
+        response["ETag"] = f'"{digest[:32]}"'
+        conditional = get_conditional_response(request, etag=response["ETag"], response=response)
+        return cast(HttpResponse, conditional)
 
 
 class RequestIdMiddleware:

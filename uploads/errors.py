@@ -88,7 +88,7 @@ class MalformedMultipart(Refusal):
 
 class TooManyParts(Refusal):
     code = "too_many_parts"
-    detail = "The body has more parts, or longer part headers, than an upload needs."
+    detail = "The body has more around its file, in parts, headers or padding, than it needs."
     pointer = None
 
 
@@ -114,7 +114,7 @@ class DigestMismatch(Refusal):
 
 class DigestMalformed(Refusal):
     code = "digest_malformed"
-    detail = "The header Repr-Digest does not hold a SHA-256 in base64."
+    detail = "A header Repr-Digest or Content-Digest does not hold a SHA-256 in base64."
     pointer = None
 
 

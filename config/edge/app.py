@@ -12,7 +12,13 @@ from config.edge import receiving, sending, streaming
 from config.edge.body import Budget
 from config.edge.bridge import Reply, UnreadBody, ask, takes_body_itself
 from config.edge.environ import declared_length, environ_of, path_info
-from config.edge.errors import Disconnected, PayloadTooLarge, RequestTimeout, Stopping
+from config.edge.errors import (
+    BodyBroken,
+    Disconnected,
+    PayloadTooLarge,
+    RequestTimeout,
+    Stopping,
+)
 from config.edge.exchange import Exchange
 from config.edge.frames import Feed
 from config.edge.handover import ReceiveBody, SendContent, StreamEvents
@@ -79,7 +85,7 @@ class Edge:
         try:
             await self._application(exchange.scope, receive, exchange.send)
         except Disconnected:
-            pass
+            await self._fail(exchange, BodyBroken())
         except AppError as error:
             await self._fail(exchange, error)
         except Exception:

@@ -18,17 +18,25 @@ def declared_length(scope: Scope) -> int | None:
     """Return the body's length in bytes, or None if it is only known at its end.
 
     Raises:
-        BadRequest: a header that must stand once stands twice, or the length is no number.
+        BadRequest: a header that must stand once stands twice, the length is no number, or the
+            body is framed in another way than by a length or in chunks.
     """
     seen = [name.lower() for name, _ in scope["headers"]]
     if any(seen.count(name) > 1 for name in _ONCE):
         raise BadRequest
+    framing = [
+        value.strip().lower()
+        for name, value in scope["headers"]
+        if name.lower() == b"transfer-encoding"
+    ]
     for name, value in scope["headers"]:
         if name.lower() == b"content-length":
-            if not _LENGTH.fullmatch(value):
+            if not _LENGTH.fullmatch(value) or framing:
                 raise BadRequest
             return int(value)
     if b"transfer-encoding" in seen:
+        if framing != [b"chunked"]:
+            raise BadRequest
         return None
     # HTTP/2 frames a body without any header that says so.
     may_have_body = scope["http_version"] == "2" and scope["method"] not in {"GET", "HEAD"}

@@ -9,6 +9,26 @@ class PayloadTooLarge(AppError):
     detail = "The body of this request is larger than this address accepts."
 
 
+class BodyBroken(AppError):
+    """The server cannot read on: the client has gone, or its chunks are malformed."""
+
+    code = "body_broken"
+    status = 400
+    detail = "The body of this request broke off, or is not framed as its headers say."
+
+
+class BodyCoded(AppError):
+    code = "content_encoding_unsupported"
+    status = 415
+    detail = "Send the body as it is, without a Content-Encoding."
+
+
+class BodyPartial(AppError):
+    code = "content_range_unsupported"
+    status = 400
+    detail = "Send the whole body: parts with a Content-Range are not put together here."
+
+
 class RequestTimeout(AppError):
     code = "request_timeout"
     status = 408

@@ -18,11 +18,11 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.http.response import HttpResponseBase
-from django.utils.http import parse_etags
+from django.utils.http import parse_etags, parse_http_date, parse_http_date_safe
 
 from config.edge import frames
 from config.edge.byte_ranges import range_still_applies, requested_range
-from config.edge.errors import PreconditionFailed, RangeNotSatisfiable
+from config.edge.errors import BodyCoded, BodyPartial, PreconditionFailed, RangeNotSatisfiable
 from config.edge.frames import Feed
 from config.errors import AppError
 from config.middleware import request_id_of
@@ -125,8 +125,14 @@ def receive_body(request: HttpRequest, receiver: Receiver) -> HttpResponse:
     """Pass the body of `request` to `receiver` as it arrives; answer what that answers.
 
     The view class must name the method in its `receives`, or the edge has read the body already.
-    Nothing may have read the body, so neither `request.POST` nor `request.FILES`.
+    Nothing may have read the body, so neither `request.POST` nor `request.FILES`. A body that is
+    coded, or only a part, is refused.
     """
+    try:
+        _check_body_is_itself(request)
+    except AppError as error:
+        receiver.abort()
+        return problem_response(error, request_id_of(request))
     slot: Slot | None = request.META.get(SLOT)
     if slot is not None:
         return slot.fill(ReceiveBody(receiver), HttpResponse())
@@ -141,12 +147,21 @@ def receive_body(request: HttpRequest, receiver: Receiver) -> HttpResponse:
         raise
 
 
+def _check_body_is_itself(request: HttpRequest) -> None:
+    """Refuse what would be stored as something that it is not (RFC 9110, 8.4 and 14.5)."""
+    if request.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}:
+        raise BodyCoded
+    if "Content-Range" in request.headers:
+        raise BodyPartial
+
+
 def send_content(
     request: HttpRequest, source: RangeSource, *, headers: Mapping[str, str], status: int = 200
 ) -> HttpResponseBase:
     """Answer with the bytes of `source`, or with the part that `Range` asks for.
 
-    `headers` should carry `Content-Type` and, for `If-Range` and `If-None-Match`, a strong `ETag`.
+    `headers` should carry `Content-Type` and, for `If-Range` and `If-None-Match`, a strong `ETag`;
+    `If-Modified-Since` is compared with `Last-Modified`.
     The source is closed at the end, if it can be.
     """
     etag = headers.get("ETag")
@@ -162,7 +177,9 @@ def send_content(
     if partial:
         answer["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{source.size}"
         status = HTTPStatus.PARTIAL_CONTENT
-    if status < HTTPStatus.MULTIPLE_CHOICES and _has_already(request, etag):
+    if status < HTTPStatus.MULTIPLE_CHOICES and _has_already(
+        request, etag, headers.get("Last-Modified")
+    ):
         close(source)
         kept = {n: v for n, v in headers.items() if not n.lower().startswith("content-")}
         return HttpResponseNotModified(headers=kept)
@@ -188,9 +205,12 @@ def _part_of(request: HttpRequest, size: int, etag: str | None, status: int) -> 
     return (range(size), False) if part is None else (part, True)
 
 
-def _has_already(request: HttpRequest, etag: str | None) -> bool:
-    offered = parse_etags(request.headers.get("If-None-Match", ""))
-    return offered == ["*"] or etag in [tag.removeprefix("W/") for tag in offered]
+def _has_already(request: HttpRequest, etag: str | None, modified: str | None) -> bool:
+    if "If-None-Match" in request.headers:  # the date counts only without it (RFC 9110, 13.2.2)
+        offered = parse_etags(request.headers["If-None-Match"])
+        return offered == ["*"] or etag in [tag.removeprefix("W/") for tag in offered]
+    since = parse_http_date_safe(request.headers.get("If-Modified-Since", ""))
+    return modified is not None and since is not None and parse_http_date(modified) <= since
 
 
 class _Pieces:

@@ -34,16 +34,3 @@ def test_the_readme_is_short_and_begins_with_the_two_commands():
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) <= 150
     assert [line.split("#")[0].strip() for line in lines[3:5]] == ["make up", "make test"]
-
-
-def test_every_error_code_of_a_refusal_is_documented():
-    from uploads import errors
-
-    page = (ROOT / "docs" / "http-api.md").read_text()
-    for error in vars(errors).values():
-        if (
-            isinstance(error, type)
-            and issubclass(error, errors.Refusal)
-            and error is not errors.Refusal
-        ):
-            assert f"`{error.code}`" in page, error.code

@@ -1,5 +1,6 @@
 """What takes the body of an upload, piece by piece, while it arrives."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,8 +8,10 @@ from typing import Protocol
 from django.http import HttpResponse
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
+from uploads.api.digests import declared_sha256
 from uploads.api.repeating import Answer, Incoming
 from uploads.errors import (
+    DigestMismatch,
     FileMissing,
     MalformedMultipart,
     TooManyParts,
@@ -18,6 +21,8 @@ from uploads.labels import split_tags
 
 MAX_PARTS = 16
 MAX_FIELD_BYTES = 1024
+MAX_AROUND_BYTES = 64 * 1024  # what is neither file nor field: delimiters, headers, padding
+AS_IT_IS = {"7bit", "8bit", "binary"}  # transfer encodings that change nothing; RFC 2045, 6.2
 FILE_FIELD = "file"
 
 
@@ -64,9 +69,15 @@ class RawReceiver:
 
 
 class MultipartReceiver:
-    """The body is a form (RFC 7578) with one file; other fields are small."""
+    """The body is a form (RFC 7578) with one file; other fields are small.
 
-    def __init__(self, boundary: str, open_file: OpenFile, answer: Answer) -> None:
+    `sha256` is what the request declares of the form as a whole; its part declares what the file
+    has to have.
+    """
+
+    def __init__(
+        self, boundary: str, open_file: OpenFile, answer: Answer, *, sha256: bytes | None = None
+    ) -> None:
         self._parser = PushMultipartParser(
             boundary, max_segment_count=MAX_PARTS, header_charset="utf8"
         )
@@ -75,8 +86,15 @@ class MultipartReceiver:
         self._arrival: Incoming | None = None
         self._segment: MultipartSegment | None = None
         self._fields: dict[str, bytes] = {}
+        self._around_bytes = 0
+        self._form_sha256 = sha256
+        self._form_digest = hashlib.sha256() if sha256 else None
+        self._file_sha256: bytes | None = None
 
     def write(self, data: bytes) -> None:
+        if self._form_digest is not None:
+            self._form_digest.update(data)
+        self._around_bytes += len(data)
         try:
             for event in self._parser.parse(data):
                 self._take(event)
@@ -84,17 +102,21 @@ class MultipartReceiver:
             raise TooManyParts from None
         except (MultipartError, UnicodeDecodeError):
             raise MalformedMultipart from None
+        if self._around_bytes > MAX_AROUND_BYTES:
+            raise TooManyParts
 
     def finish(self) -> HttpResponse:
         try:
             self._parser.close()
         except MultipartError:
             raise Truncated from None
+        if self._form_digest is not None and self._form_digest.digest() != self._form_sha256:
+            raise DigestMismatch
         if self._arrival is None:
             raise FileMissing
         said = self._said()
         self._arrival.learn(pipeline=said.pipeline, folder=said.folder, tags=said.tags)
-        return self._answer(self._arrival.commit())
+        return self._answer(self._arrival.commit(sha256=self._file_sha256))
 
     def abort(self) -> None:
         if self._arrival is not None:
@@ -103,16 +125,26 @@ class MultipartReceiver:
     def _take(self, event: MultipartSegment | bytearray | bytes | None) -> None:
         if isinstance(event, MultipartSegment):
             self._segment = event
+            self._check_head(event)
             if event.name == FILE_FIELD:
                 self._begin_file(event)
         elif event is not None and self._segment is not None:
+            self._around_bytes -= len(event)
             self._take_data(self._segment, bytes(event))
+
+    def _check_head(self, segment: MultipartSegment) -> None:
+        """Refuse what readers of forms understand differently."""
+        names = [name for name, _ in segment.headerlist]
+        encoding = segment.header("Content-Transfer-Encoding", "binary")
+        if len(names) != len(set(names)) or encoding.strip().lower() not in AS_IT_IS:
+            raise MalformedMultipart
 
     def _begin_file(self, segment: MultipartSegment) -> None:
         if self._arrival is not None or segment.filename is None:
             raise MalformedMultipart if self._arrival else FileMissing
         if "\0" in (segment.content_type or ""):  # PostgreSQL knows no such text
             raise MalformedMultipart
+        self._file_sha256 = declared_sha256(segment.header)
         self._arrival = self._open_file(
             name=segment.filename,
             declared_type=segment.content_type or "",

@@ -6,12 +6,17 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from django.http import HttpRequest, HttpResponse
+from rest_framework.request import Request
 
+from config.accounts.authentication import still_signed_in
+from config.accounts.errors import TokenInvalid
 from config.accounts.models import User
 from config.edge import receive_body
 from config.edge.handover import Receiver
 from config.idempotency import keys
 from config.idempotency.errors import KeyReused, ResultGone
+from uploads.api.content import plain_request
+from uploads.errors import DigestMismatch
 from uploads.intake import Offer, open_upload
 from uploads.models import Upload
 
@@ -35,18 +40,30 @@ Answer = Callable[[Upload], HttpResponse]
 
 
 def receive_once(
-    request: HttpRequest,
+    request: Request,
     owner: User,
     make: Callable[[Open, Answer], Receiver],
     answer: Answer,
 ) -> HttpResponse:
     """Receive the file of `request`; one whose key is known is compared instead of stored.
 
-    `make` gets what opens the file, and what answers, and returns the receiver of the body.
+    `make` gets what opens the file, and what answers, and returns the receiver of the body. Who
+    is not signed in any more at the end of the body has handed in nothing.
 
     Raises:
         AppError: before the first byte.
     """
+    may_finish = still_signed_in(request)
+
+    def receiver_for(open_file: Open, respond: Answer) -> Receiver:
+        return WhileSignedIn(make(open_file, respond), may_finish)
+
+    return _receive_once(plain_request(request), owner, receiver_for, answer)
+
+
+def _receive_once(
+    request: HttpRequest, owner: User, make: Callable[[Open, Answer], Receiver], answer: Answer
+) -> HttpResponse:
     found = keys.claim(owner, request)
     match found:
         case None:
@@ -72,6 +89,25 @@ def receive_once(
         found.release()
         raise
     return receive_body(request, receiver)
+
+
+class WhileSignedIn:
+    """A receiver that asks once more, after the last byte, whether its sender may still upload."""
+
+    def __init__(self, receiver: Receiver, still_signed_in: Callable[[], bool]) -> None:
+        self._receiver = receiver
+        self._still_signed_in = still_signed_in
+
+    def write(self, data: bytes) -> None:
+        self._receiver.write(data)
+
+    def finish(self) -> HttpResponse:
+        if not self._still_signed_in():
+            raise TokenInvalid
+        return self._receiver.finish()
+
+    def abort(self) -> None:
+        self._receiver.abort()
 
 
 class WhileClaimed:
@@ -117,7 +153,9 @@ class Comparison:
     def learn(self, **said: Any) -> None:
         self.offer = replace(self.offer, **said)
 
-    def commit(self, *, sha256: bytes | None = None) -> Upload:  # noqa: ARG002 (same bytes, same digest)
+    def commit(self, *, sha256: bytes | None = None) -> Upload:
+        if sha256 is not None and sha256 != self._digest.digest():
+            raise DigestMismatch
         self._replay.check(*_facts(self.offer, self._digest.hexdigest()))
         return self._upload
 

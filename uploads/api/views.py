@@ -1,8 +1,5 @@
 """The HTTP doors: hand in, list, look at, fetch, delete."""
 
-import base64
-import binascii
-import re
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.http import parse_etags, parse_header_parameters
+from django.utils.http import http_date, parse_etags, parse_header_parameters
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -28,12 +25,13 @@ from config.edge.errors import PreconditionFailed
 from config.schema import IDEMPOTENCY_KEY as KEY
 from uploads import search
 from uploads.api.content import ACCEPT_RISK, accepts_risk, content_headers, plain_request
+from uploads.api.digests import HEADERS, declared_sha256
 from uploads.api.receivers import MultipartReceiver, RawReceiver, Said
 from uploads.api.repeating import Answer, Incoming, Open, receive_once
 from uploads.api.serializers import UploadBodySerializer, UploadSerializer
 from uploads.deletion import delete_upload
 from uploads.erasures import Cause
-from uploads.errors import DigestMalformed, NotMultipart
+from uploads.errors import NotMultipart
 from uploads.intake import Offer
 from uploads.key_models import Erasure
 from uploads.models import Door, Upload
@@ -41,7 +39,10 @@ from uploads.names import name_of
 from uploads.reading import open_content
 from uploads.verdicts import check_may_leave
 
-SHA256_MEMBER = re.compile(r"\bsha-256=:([A-Za-z0-9+/=]+):")
+DIGESTS = [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, description="Of the body (RFC 9530).")
+    for name in HEADERS
+]
 
 
 class UploadFilter(filters.FilterSet):
@@ -103,7 +104,9 @@ class UploadsView(generics.ListAPIView[Upload]):
         return uploads.prefetch_related("findings")
 
     @extend_schema(
-        request=UploadBodySerializer, parameters=[KEY], responses={201: UploadSerializer}
+        request=UploadBodySerializer,
+        parameters=[*DIGESTS, KEY],
+        responses={201: UploadSerializer},
     )
     def post(self, request: Request) -> HttpResponseBase:
         """Hand in a file: field `file`; `pipeline`, `folder`, `tags` before or after it."""
@@ -112,6 +115,7 @@ class UploadsView(generics.ListAPIView[Upload]):
             raise NotMultipart
 
         owner = authenticated_user(request)
+        sha256 = declared_sha256(request.headers.get)
 
         def receiver(open_file: Open, answer: Answer) -> MultipartReceiver:
             def begin(*, name: str, declared_type: str, said: Said) -> Incoming:
@@ -126,9 +130,9 @@ class UploadsView(generics.ListAPIView[Upload]):
                 )
                 return open_file(offer)
 
-            return MultipartReceiver(parameters["boundary"], begin, answer)
+            return MultipartReceiver(parameters["boundary"], begin, answer, sha256=sha256)
 
-        return receive_once(plain_request(request), owner, receiver, _created)
+        return receive_once(request, owner, receiver, _created)
 
 
 class UploadByNameView(APIView):
@@ -143,7 +147,7 @@ class UploadByNameView(APIView):
             OpenApiParameter("pipeline", str),
             OpenApiParameter("folder", str),
             OpenApiParameter("tags", str, description="With commas between them."),
-            OpenApiParameter("Repr-Digest", str, OpenApiParameter.HEADER, description="RFC 9530."),
+            *DIGESTS,
             KEY,
         ],
         responses={201: UploadSerializer},
@@ -162,12 +166,12 @@ class UploadByNameView(APIView):
             tags=said.tags,
             size=int(declared) if declared else None,
         )
-        digest = _declared_sha256(request)
+        digest = declared_sha256(request.headers.get)
 
         def receiver(open_file: Open, answer: Answer) -> RawReceiver:
             return RawReceiver(open_file(offer), answer, sha256=digest)
 
-        return receive_once(plain_request(request), offer.owner, receiver, _created)
+        return receive_once(request, offer.owner, receiver, _created)
 
 
 class UploadView(generics.RetrieveDestroyAPIView[Upload]):
@@ -209,6 +213,7 @@ class UploadContentView(APIView):
         headers = content_headers(
             media_type=upload.media_type, name=name_of(upload), sha256=upload.sha256
         )
+        headers["Last-Modified"] = http_date(upload.created_at.timestamp())
         return send_content(plain_request(request), open_content(upload), headers=headers)
 
     @extend_schema(exclude=True)
@@ -230,14 +235,3 @@ def _created(upload: Upload) -> HttpResponse:
 def _door(request: Request) -> Door:
     """A browser signs in with a session, a program with a token."""
     return Door.WEB if request.auth is None else Door.API
-
-
-def _declared_sha256(request: Request) -> bytes | None:
-    header = request.headers.get("Repr-Digest")
-    found = SHA256_MEMBER.search(header) if header else None
-    if found is None:
-        return None
-    try:
-        return base64.b64decode(found[1], validate=True)
-    except binascii.Error:
-        raise DigestMalformed from None

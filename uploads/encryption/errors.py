@@ -29,3 +29,4 @@ class UnknownKey(AppError):
     code = "key_unavailable"
     status = 503
     detail = "The key of this content is not available at the moment."
+    retry_after_s = 30

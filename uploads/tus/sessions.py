@@ -4,9 +4,12 @@ The token in a session's address is what authorises: an access token may expire 
 upload goes on. Each request, and each checkpoint in it, still asks whether the owner may upload.
 """
 
+import base64
 import hashlib
+import hmac
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -52,8 +55,18 @@ class Caller:
     browser_session: str = field(default="", repr=False)
 
 
-def create(caller: Caller, *, length: int, metadata: str) -> tuple[str, UploadSession]:
-    """Promise room for a file and return the new session and its token.
+@dataclass(frozen=True)
+class Idempotency:
+    """The key of a request that may be sent again, and what remembers the id of its upload."""
+
+    key: str = field(repr=False)
+    remember: Callable[[UUID], None]
+
+
+def create(
+    caller: Caller, *, length: int, metadata: str, idempotency: Idempotency | None = None
+) -> tuple[str, UploadSession]:
+    """Promise room for a file and return the new session's token, and the session.
 
     `metadata` is the client's header.
 
@@ -64,7 +77,11 @@ def create(caller: Caller, *, length: int, metadata: str) -> tuple[str, UploadSe
     judge(offer)
     if length == 0:
         raise EmptyFile
-    token, identity = secrets.token_urlsafe(TOKEN_BYTES), Identity()
+    identity = Identity()
+    if idempotency is None:
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+    else:
+        token = _token_under(idempotency.key, identity.key)
     with transaction.atomic():
         quota.reserve(caller.user, length)
         add_upload_key(identity.upload_id, caller.user.pk, identity.key)
@@ -84,6 +101,8 @@ def create(caller: Caller, *, length: int, metadata: str) -> tuple[str, UploadSe
             began_at=identity.began_at,
             expires_at=identity.began_at + LIFETIME,
         )
+        if idempotency is not None:
+            idempotency.remember(identity.upload_id)
     logger.info("upload session begun", extra={"upload": str(session.upload_id), "bytes": length})
     return token, session
 
@@ -104,6 +123,19 @@ def find(token: str, user: User | None) -> UploadSession:
     if session.finished_at and not Upload.objects.filter(pk=session.upload_id).exists():
         raise SessionGone
     return session
+
+
+def begun_under(idempotency: str, user: User, upload_id: UUID) -> tuple[str, UploadSession]:
+    """Return the token and the session that a request with this `Idempotency-Key` began.
+
+    Raises:
+        SessionUnknown, SessionGone: it has ended.
+    """
+    session = UploadSession.objects.filter(owner=user, upload_id=upload_id).first()
+    if session is None:
+        raise SessionUnknown
+    token = _token_under(idempotency, _key_of(session))
+    return token, find(token, user)
 
 
 def metadata_of(session: UploadSession) -> str:
@@ -178,6 +210,12 @@ def _key_of(session: UploadSession) -> bytes:
 def _unseal_metadata(session: UploadSession, key: bytes) -> str:
     sealed = bytes(session.sealed_metadata)
     return unseal(sealed, key=key, context=_context(session.upload_id)).decode()
+
+
+def _token_under(idempotency: str, upload_key: bytes) -> str:
+    """Return a token that can be made again, by nobody without both keys."""
+    secret = hmac.digest(upload_key, b"tus token\0" + idempotency.encode(), "sha256")
+    return base64.urlsafe_b64encode(secret[:TOKEN_BYTES]).decode()
 
 
 def _digest(secret: str) -> str:

@@ -23,6 +23,8 @@ from config.accounts.authentication import (
 from config.accounts.errors import TokenInvalid
 from config.accounts.models import User
 from config.edge import receive_body
+from config.idempotency.keys import REPLAYED
+from config.schema import IDEMPOTENCY_KEY
 from uploads.models import Door, Upload, UploadSession
 from uploads.policy import policy
 from uploads.tus import sessions
@@ -44,6 +46,7 @@ from uploads.tus.protocol import (
     parse_offset,
 )
 from uploads.tus.receiver import open_receiver
+from uploads.tus.repeating import create_once
 
 RESUMABLE = OpenApiParameter("Tus-Resumable", str, OpenApiParameter.HEADER, required=True)
 OFFSET = OpenApiParameter("Upload-Offset", int, OpenApiParameter.HEADER, required=True)
@@ -116,13 +119,14 @@ class SessionsView(TusView):
 
     @extend_schema(
         request=BODY,
-        parameters=[RESUMABLE, LENGTH, METADATA, CHECKSUM],
+        parameters=[RESUMABLE, LENGTH, METADATA, CHECKSUM, IDEMPOTENCY_KEY],
         responses={201: OpenApiResponse(description="Begun: its address is in `Location`.")},
     )
     def post(self, request: Request) -> HttpResponse:
         """Begin an upload, perhaps with its first bytes."""
         if "Upload-Concat" in request.headers or "Upload-Defer-Length" in request.headers:
             raise ExtensionUnsupported
+        _check_trailer(request)
         length = parse_length(request.headers.get("Upload-Length"))
         checksum = parse_checksum(request.headers.get("Upload-Checksum"))
         has_body = _content_type(request) == CONTENT_TYPE
@@ -130,15 +134,20 @@ class SessionsView(TusView):
             raise ContentTypeInvalid
         if has_body and (_content_length(request) or 0) > length:
             raise LengthExceeded
-        token, session = sessions.create(
-            _caller(request), length=length, metadata=request.headers.get("Upload-Metadata", "")
+        metadata = request.headers.get("Upload-Metadata", "")
+        token, session, replayed = create_once(
+            request._request, _caller(request), length=length, metadata=metadata
         )
         location = reverse("api-tus-session", args=[token])
 
         def begun(offset: int, upload: Upload | None) -> HttpResponse:
-            headers = _headers(session, offset, upload.pk if upload else None)
+            headers = _headers(session, offset, upload.pk if upload else _finished(session))
             return HttpResponse(status=201, headers={"Location": location, **headers})
 
+        if replayed:
+            response = begun(session.offset, None)
+            response[REPLAYED] = "true"
+            return response
         if not has_body:
             return begun(0, None)
         receiver = open_receiver(session, begun, checksum=checksum)
@@ -176,6 +185,7 @@ class SessionView(TusView):
         session = sessions.find(token, _user(request))
         if _content_type(request) != CONTENT_TYPE:
             raise ContentTypeInvalid
+        _check_trailer(request)
         offset = parse_offset(request.headers.get("Upload-Offset"))
         checksum = parse_checksum(request.headers.get("Upload-Checksum"))
         end = offset + (_content_length(request) or 0)
@@ -205,6 +215,12 @@ class SessionView(TusView):
         """Give an upload up."""
         sessions.end(sessions.find(token, _user(request)))
         return HttpResponse(status=204)
+
+
+def _check_trailer(request: Request) -> None:
+    """Refuse a checksum that is to come after the body: it would never be compared."""
+    if "upload-checksum" in request.headers.get("Trailer", "").lower():
+        raise ExtensionUnsupported
 
 
 def _headers(session: UploadSession, offset: int, upload_id: UUID | None) -> dict[str, str]:

@@ -18,6 +18,7 @@ from config.ranges import BytesSource
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB that differs at every offset
 ETAG = '"v1"'
+MODIFIED = "Mon, 06 Jul 2026 10:20:30 GMT"
 
 
 class Forbidden(AppError):
@@ -221,6 +222,7 @@ def content(request: HttpRequest) -> HttpResponseBase:
         "Content-Type": "application/octet-stream",
         "Content-Disposition": "attachment",
         "ETag": ETAG,
+        "Last-Modified": MODIFIED,
     }
     return send_content(request, source, headers=headers)
 

@@ -204,7 +204,7 @@ def test_a_body_is_refused_while_it_still_arrives(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"abc"])
-def test_a_client_that_leaves_aborts_the_receiver_and_gets_no_answer(
+def test_a_body_that_breaks_off_aborts_the_receiver_and_is_told_to_whoever_is_still_there(
     edge: Edge, sent: bytes
 ) -> None:
     async def scenario() -> Connection:
@@ -214,8 +214,30 @@ def test_a_client_that_leaves_aborts_the_receiver_and_gets_no_answer(
         connection.disconnect()
         return await connection.end()
 
-    assert asyncio.run(scenario()).status == 0
+    page = asyncio.run(scenario())
+    assert (page.status, page.code) == (400, "body_broken")
     assert Recorder.journal == ["abort"]
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "code"),
+    [
+        (("Content-Encoding", "gzip"), 415, "content_encoding_unsupported"),
+        (("Content-Encoding", "identity, br"), 415, "content_encoding_unsupported"),
+        (("Content-Range", "bytes 0-2/6"), 400, "content_range_unsupported"),
+    ],
+)
+def test_a_body_that_is_not_the_thing_itself_is_not_received(
+    edge: Edge, header: tuple[str, str], status: int, code: str
+) -> None:
+    page = asyncio.run(fetch(edge, "POST", "/receive", [header], b"abc"))
+    assert (page.status, page.json()["code"]) == (status, code)
+    assert Recorder.journal == ["abort"]
+
+
+def test_a_body_that_says_that_it_is_not_coded_is_received(edge: Edge) -> None:
+    page = asyncio.run(fetch(edge, "POST", "/receive", [("Content-Encoding", "Identity")], b"abc"))
+    assert page.status == 201
 
 
 def test_an_abort_waits_for_the_write_that_runs(edge: Edge) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from config.edge.app import Edge
 from config.edge.handover import PIECE_BYTES
 from tests.config.edge.driver import Connection, Headers, fetch
-from tests.config.edge.site import CONTENT, ETAG, Source
+from tests.config.edge.site import CONTENT, ETAG, MODIFIED, Source
 
 MakeEdge = Callable[..., Edge]
 SIZE = len(CONTENT)
@@ -38,6 +38,11 @@ ANSWERS: list[Row] = [
     ("GET", [("If-Match", f'"v0", {ETAG}')], 200, CONTENT, None),
     ("GET", [("If-Match", "*")], 200, CONTENT, None),
     ("GET", [("If-Match", '"v0"')], 412, None, None),
+    ("GET", [("If-Modified-Since", MODIFIED)], 304, b"", None),
+    ("HEAD", [("If-Modified-Since", "Fri, 01 Jan 2027 00:00:00 GMT")], 304, b"", None),
+    ("GET", [("If-Modified-Since", "Wed, 21 Oct 2015 07:28:00 GMT")], 200, CONTENT, None),
+    ("GET", [("If-Modified-Since", "yesterday")], 200, CONTENT, None),
+    ("GET", [("If-Modified-Since", MODIFIED), ("If-None-Match", '"v0"')], 200, CONTENT, None),
     ("GET", [("If-Unmodified-Since", "Wed, 21 Oct 2015 07:28:00 GMT")], 200, CONTENT, None),
 ]
 

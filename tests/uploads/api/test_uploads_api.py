@@ -168,6 +168,48 @@ def test_put_refuses(client_of, owner, headers, status, code):
     assert not Upload.objects.exists()
 
 
+PADDING = b"x" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (PADDING + b"\r\n" + form(file_part("a.txt"))["data"], "too_many_parts"),
+        (form(file_part("a.txt"))["data"] + PADDING, "too_many_parts"),
+        (form(("X: 1\r\nX: 2\r\n" + file_part("a")[0], TEXT))["data"], "malformed_multipart"),
+        (
+            form(('Content-Disposition: form-data; name="x"\r\n' + file_part("a")[0], TEXT))[
+                "data"
+            ],
+            "malformed_multipart",
+        ),
+        (
+            form((file_part("a.txt")[0] + "\r\nContent-Transfer-Encoding: base64", b"YQ=="))[
+                "data"
+            ],
+            "malformed_multipart",
+        ),
+    ],
+    ids=["before", "after", "header twice", "disposition twice", "base64"],
+)
+def test_post_refuses_what_readers_of_forms_understand_differently(client_of, owner, body, code):
+    kind = "multipart/form-data; boundary=frontier"
+    response = client_of(owner).post(URL, body, content_type=kind)
+    assert (response.status_code, problem_of(response)) == (400, code)
+    assert not Upload.objects.exists()
+
+
+def test_a_large_file_is_not_padding(client_of, owner):
+    response = client_of(owner).post(URL, **form(file_part("a.txt", b"a line\r\n" * 300_000)))
+    assert response.status_code == 201, response.content
+
+
+@pytest.mark.parametrize("encoding", ["binary", "8BIT", "7bit"])
+def test_post_takes_an_encoding_that_changes_nothing(client_of, owner, encoding):
+    head = file_part("a.txt")[0] + f"\r\nContent-Transfer-Encoding: {encoding}"
+    assert client_of(owner).post(URL, **form((head, TEXT))).status_code == 201
+
+
 BROKEN_TEXTS = [b"\xed\xa0\x80", b"\xff", b"\x00", b"a\x00b"]
 
 

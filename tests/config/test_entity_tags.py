@@ -1,0 +1,51 @@
+"""Who has a list or a detail already is told so, and only so."""
+
+import pytest
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pipelines")]
+
+URL = "/api/v1/uploads/"
+
+
+@pytest.fixture
+def api(client_of, owner):
+    client = client_of(owner)
+    client.put(URL + "a.txt", b"one line\n", content_type="text/plain")
+    return client
+
+
+@pytest.fixture(params=["list", "detail"])
+def path(request, api):
+    (upload,) = api.get(URL).json()["results"]
+    return URL if request.param == "list" else f"{URL}{upload['id']}/"
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+@pytest.mark.parametrize("known", ["{}", "W/{}", '"other", {}', "*"])
+def test_what_the_caller_has_is_not_sent_again(api, path, method, known):
+    first = api.get(path)
+    again = getattr(api, method)(path, headers={"If-None-Match": known.format(first["ETag"])})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again["ETag"] == first["ETag"]
+    assert again["Cache-Control"] == first["Cache-Control"] == "private, no-cache"
+
+
+def test_what_has_changed_is_sent(api, path):
+    tag = api.get(path)["ETag"]
+    api.post(path + "runs/") if path != URL else api.put(
+        URL + "b.txt", b"another\n", content_type="text/plain"
+    )
+    again = api.get(path, headers={"If-None-Match": tag})
+    assert again.status_code == 200
+    assert again["ETag"] != tag
+
+
+def test_a_tag_does_not_tell_of_what_is_anothers(api, path, client_of, stranger):
+    tag = api.get(path)["ETag"]
+    theirs = client_of(stranger).get(path, headers={"If-None-Match": tag})
+    assert theirs.status_code == (200 if path == URL else 404)
+
+
+@pytest.mark.parametrize("address", ["/healthz", "/api/v1/uploads/?state=nonsense", "/"])
+def test_what_is_no_answer_of_the_api_has_no_tag(api, address):
+    assert "ETag" not in api.get(address)
