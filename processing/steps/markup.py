@@ -13,7 +13,16 @@ BLOCK = 64 * 1024
 
 
 class BadMarkup(Exception):
-    """What is read is not well-formed, or has what is not read: a DTD, or absurd depth."""
+    """What is read is not well-formed, or has what is not read: a DTD, or absurd depth.
+
+    `line` counts from 1, `column` from 0; `reason` has no content of the file.
+    """
+
+    def __init__(self, line: int = 0, column: int = 0, reason: str = "not well-formed") -> None:
+        super().__init__(reason)
+        self.line = line
+        self.column = column
+        self.reason = reason
 
 
 class Reader(Protocol):
@@ -40,15 +49,16 @@ class _Parser:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
-        parser.StartDoctypeDeclHandler = _refuse
-        parser.EntityDeclHandler = _refuse
-        parser.ExternalEntityRefHandler = _refuse
+        parser.StartDoctypeDeclHandler = self._refuse
+        parser.EntityDeclHandler = self._refuse
+        parser.ExternalEntityRefHandler = self._refuse
+        self._parser = parser
         self.parse: Callable[[bytes, bool], int] = parser.Parse
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
-            raise BadMarkup
+            raise self._bad("nested too deeply, or an element with too many attributes")
         plain = {_local(key): value for key, value in attributes.items()}
         self.events.append(Event("start", _local(name), plain))
 
@@ -56,16 +66,18 @@ class _Parser:
         self._depth -= 1
         self.events.append(Event("end", _local(name)))
 
+    def _refuse(self, *_: object) -> Any:
+        raise self._bad("a document type definition, which is not read")
+
+    def _bad(self, reason: str) -> BadMarkup:
+        return BadMarkup(self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber, reason)
+
     def _text(self, text: str) -> None:
         self.events.append(Event("text", text))
 
 
 def _local(name: str) -> str:
     return name.rpartition(" ")[2]
-
-
-def _refuse(*_: object) -> Any:
-    raise BadMarkup
 
 
 def events(reader: Reader, encoding: str | None = None) -> Iterator[Event]:
@@ -79,8 +91,11 @@ def events(reader: Reader, encoding: str | None = None) -> Iterator[Event]:
         block = reader.read(BLOCK)
         try:
             parser.parse(block, not block)
-        except (expat.ExpatError, LookupError, ValueError):
-            raise BadMarkup from None
+        except expat.ExpatError as error:
+            reason = expat.ErrorString(error.code) or "not well-formed"
+            raise BadMarkup(error.lineno, error.offset, reason) from None
+        except (LookupError, ValueError):
+            raise BadMarkup(reason="an encoding that is not known") from None
         yield from parser.events
         parser.events.clear()
         if not block:

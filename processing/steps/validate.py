@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from processing.steps import tables
+from processing.steps import tables, xml_schema
 from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepContext, StepFailed
 from processing.steps.markup import BadMarkup, events
 from processing.steps.text import REPLACEMENT, UNDECODABLE, choose_encoding, decode
@@ -23,13 +23,21 @@ SCHEMA: dict[str, JSON] = {
     "additionalProperties": False,
     "properties": {
         "schema": {"type": "object", "default": {}},
+        "xsd": {"type": "string", "minLength": 1},
+        "relax_ng": {"type": "string", "minLength": 1},
         "must_be_valid": {"type": "boolean", "default": False},
     },
 }
 
 
 def check(settings: Mapping[str, JSON]) -> list[tuple[str, str]]:
-    """Return what is wrong with the schema in the settings."""
+    """Return what is wrong with the schemas in the settings."""
+    given = [kind for kind in xml_schema.NAMESPACES if kind in settings]
+    if len(given) > 1:
+        return [("relax_ng", "stands beside xsd: only one of them counts")]
+    for kind in given:
+        if wrong := xml_schema.unfit(kind, str(settings[kind])):
+            return [(kind, wrong)]
     schema = settings.get("schema", {})
     try:
         if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
@@ -50,22 +58,38 @@ def run(context: StepContext) -> Output:
     """Return whether the file is valid, and the first mistakes with their places.
 
     Raises:
-        StepFailed: `validate_invalid` (if told so), `validate_too_large`, those of tables.
+        StepFailed: `validate_invalid` (if told so), `validate_too_large`,
+            `validate_schema_broken`, those of tables.
     """
     settings: Any = context.settings
     validator = jsonschema().Draft202012Validator(settings.get("schema", {}))
     media_type = context.media_type.partition(";")[0].strip().lower()
+    complete = True
     if media_type in XML:
         kind, mistakes = "xml", _xml(context)
     elif media_type == "application/json":
         kind, mistakes = "json", _json(context, validator)
     else:
         kind, mistakes = "rows", _rows(context, validator)
-    named: list[JSON] = list(itertools.islice(mistakes, MAX_NAMED))
-    more = sum(1 for _ in mistakes)
+    named: list[JSON] = []
+    count = 0
+    try:
+        for mistake in mistakes:
+            named += [mistake] if count < MAX_NAMED else []
+            count += 1
+    except xml_schema.TooMany as error:
+        complete = False
+        count = len(error.so_far)
+        named = [_mistake(*mistake) for mistake in error.so_far[:MAX_NAMED]]
     if named and settings.get("must_be_valid"):
         raise StepFailed("validate_invalid", "The file is not what its schema says.")
-    return {"kind": kind, "valid": not named, "mistakes": len(named) + more, "first": named}
+    return {
+        "kind": kind,
+        "valid": not named,
+        "mistakes": count,
+        "complete": complete,
+        "first": named,
+    }
 
 
 def _mistake(place: str, message: str) -> JSON:
@@ -76,8 +100,18 @@ def _xml(context: StepContext) -> Iterator[JSON]:
     try:
         for _ in events(context.content):
             pass
-    except BadMarkup:
-        yield _mistake("", "It is not well-formed, or has a document type definition.")
+    except BadMarkup as error:
+        where = f"line {error.line}, column {error.column + 1}" if error.line else ""
+        yield _mistake(where, f"It is not well-formed: {error.reason}.")
+        return
+    settings: Any = context.settings
+    for kind in xml_schema.NAMESPACES:
+        if kind in settings:
+            context.content.seek(0)
+            found = xml_schema.mistakes(
+                context.content, context.size, kind=kind, text=settings[kind]
+            )
+            yield from (_mistake(*mistake) for mistake in found)
 
 
 def _json(context: StepContext, validator: Any) -> Iterator[JSON]:
