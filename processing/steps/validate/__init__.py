@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from processing.steps import tables, xml_schema
+from processing.steps import tables
 from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepContext, StepFailed
 from processing.steps.markup import BadMarkup, events
 from processing.steps.text import REPLACEMENT, UNDECODABLE, choose_encoding, decode
+from processing.steps.validate import xml_schema
 
 MAX_JSON_BYTES = 32 * MIB
 MAX_NAMED = 50
