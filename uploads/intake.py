@@ -9,6 +9,7 @@ removes; never a row without content. Nothing is acknowledged before the commit.
 import hashlib
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from uploads import quota, signals
 from uploads.encryption import HEAD_BYTES as ENVELOPE_BYTES
 from uploads.encryption import BlobWriter, new_key
 from uploads.errors import DigestMismatch, EmptyFile, QuotaExceeded, Truncated
+from uploads.hashing import hashing
 from uploads.keys import add_upload_key
 from uploads.labels import check_labels, pack_tags
 from uploads.media_types import HEAD_BYTES, detect, inspect, possible_types, told
@@ -213,13 +215,12 @@ class Arrival:
             self._head += data[: HEAD_BYTES - len(self._head)]
             if len(self._head) == HEAD_BYTES:
                 self._judge_head()
-        if self.digest is not None:
-            self.digest.update(data)
         if self.size >= self._look_at:
             check_room(max(LOOK_EVERY_BYTES, len(data)))
             self._look_at = self.size + LOOK_EVERY_BYTES
-        if ciphertext := self._writer.update(data):
-            self._open_sink().write(ciphertext)
+        with nullcontext() if self.digest is None else hashing(self.digest, data):
+            for ciphertext in self._writer.pieces_of(data):
+                self._open_sink().write(ciphertext)
 
     def halt(self) -> Halt:
         """Return where the arrival stands. What the sink got must be durable before it counts."""

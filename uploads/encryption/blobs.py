@@ -107,11 +107,27 @@ class BlobWriter:
 
     def update(self, data: floe.Buffer) -> bytes:
         """Take plaintext and return the ciphertext that is ready, the envelope first."""
-        return self._after_head(self._encryptor.update(data))
+        return b"".join(map(bytes, self.pieces_of(data)))
+
+    def pieces_of(self, data: floe.Buffer) -> Iterator[bytes | memoryview]:
+        """Take plaintext and yield the ciphertext that is ready, the envelope first.
+
+        Each piece is to be used before the next one is asked for; all of `data` is taken only
+        when the iterator has ended.
+        """
+        if self._unsent:
+            yield self._unsent
+            self._written, self._unsent = len(self._unsent), b""
+        for segment in self._encryptor.segments_of(data):
+            yield segment
+            self._written += len(segment)
 
     def finish(self) -> bytes:
         """Return the rest of the ciphertext; without it the blob does not open."""
-        return self._after_head(self._encryptor.finish())
+        ciphertext = self._unsent + self._encryptor.finish()
+        self._unsent = b""
+        self._written += len(ciphertext)
+        return ciphertext
 
     def checkpoint(self) -> bytes:
         """Return what `resume` needs: the plaintext of no segment yet, sealed, and its place.
@@ -124,12 +140,6 @@ class BlobWriter:
         count = _SEGMENT_COUNT.pack(self._encryptor.segments)
         tail_key = _tail_key(self._data_key)
         return count + seal(self._encryptor.pending, key=tail_key, context=self._head + count)
-
-    def _after_head(self, segments: bytes) -> bytes:
-        ciphertext = self._unsent + segments
-        self._unsent = b""
-        self._written += len(ciphertext)
-        return ciphertext
 
 
 class BlobReader:

@@ -172,25 +172,30 @@ class Encryptor:
 
     def update(self, data: Buffer) -> bytes:
         """Take plaintext and return the segments that are ready, perhaps none."""
+        return b"".join(map(bytes, self.segments_of(data)))
+
+    def segments_of(self, data: Buffer) -> Iterator[memoryview]:
+        """Take plaintext and yield each segment that is ready, to be used before the next one.
+
+        All of `data` is taken only when the iterator has ended.
+        """
         self._refuse_if_finished()
         rest = memoryview(data).cast("B")
-        self.size += len(rest)
-        plaintext_bytes, segment_bytes = self._message.plaintext_bytes, self._message.segment_bytes
-        ready_bytes = max(0, self._filled + len(rest) - 1) // plaintext_bytes * segment_bytes
-        if len(self._sealed) < ready_bytes:
-            self._sealed = bytearray(ready_bytes)
-        ready = memoryview(self._sealed)[:ready_bytes]
-        for start in range(0, ready_bytes, segment_bytes):
-            room = plaintext_bytes - self._filled
+        while self._filled + len(rest) > self._message.plaintext_bytes:
+            room = self._message.plaintext_bytes - self._filled
             plaintext: Buffer = rest[:room]
             if self._filled:
                 self._wait(rest[:room])
                 plaintext = self._waiting
-                self._filled = 0
-            self._seal_into(ready[start : start + segment_bytes], plaintext, last=False)
+            self._filled = 0
+            self.size += room
             rest = rest[room:]
+            if not self._sealed:
+                self._sealed = bytearray(self._message.segment_bytes)
+            self._seal_into(self._sealed, plaintext, last=False)
+            yield memoryview(self._sealed)
         self._wait(rest)
-        return bytes(ready)
+        self.size += len(rest)
 
     def finish(self) -> bytes:
         """Return the last segment, which may be of no plaintext; nothing may follow."""

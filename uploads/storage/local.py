@@ -19,7 +19,7 @@ from django.conf import settings
 from config.durable import sync_folder
 from uploads.errors import StorageFull
 from uploads.storage.errors import BlobMissing, StorageFailed
-from uploads.storage.writing import WriteBehind
+from uploads.storage.writing import BlockWriter
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PARTIAL = ".part"
@@ -107,17 +107,15 @@ class LocalSink:
         self._partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self._partial, flags, 0o600)
-        self._behind = WriteBehind(self._descriptor)
+        self._blocks = BlockWriter(self._descriptor)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         with _refusing():
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-            self._behind.wrote(len(data))
+            self._blocks.write(data)
 
     def commit(self) -> None:
         with _refusing():
+            self._blocks.flush()
             # After a failed fsync the kernel may drop the pages and report success next time:
             # the blob is given up, never synced again.
             os.fsync(self._descriptor)

@@ -153,7 +153,7 @@ class S3Sink:
         self._upload_id = ""
         self._size = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self._waiting += data
         self._size += len(data)
         while len(self._waiting) > self._part_bytes():

@@ -18,7 +18,7 @@ from config.durable import sync_folder
 from uploads.errors import StorageFull
 from uploads.storage import BlobMissing, StorageFailed, store, stores
 from uploads.storage.local import FULL, LocalStore
-from uploads.storage.writing import WriteBehind
+from uploads.storage.writing import BlockWriter
 from uploads.tus.errors import SessionGone, SessionLocked
 
 FOLDER = "arriving"  # beside the subfolders of the blobs, and in their file system
@@ -42,7 +42,7 @@ class Part:
         with _refusing():
             _ensure_folder(self._path.parent)
             self._descriptor = os.open(self._path, flags, 0o600)
-        self._behind = WriteBehind(self._descriptor)
+        self._blocks = BlockWriter(self._descriptor)
 
     @contextmanager
     def locked(self, *, patience_s: float = 0.0) -> Iterator[None]:
@@ -72,19 +72,16 @@ class Part:
         """Forget what lies beyond `size` bytes, and write on from there."""
         with _refusing():
             os.ftruncate(self._descriptor, size)
-            os.lseek(self._descriptor, size, os.SEEK_SET)
-            self._behind = WriteBehind(self._descriptor, size)
+            self._blocks = BlockWriter(self._descriptor, size)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         with _refusing():
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-            self._behind.wrote(len(data))
+            self._blocks.write(data)
 
     def sync(self) -> None:
         """Make all that was written durable."""
         with _refusing():
+            self._blocks.flush()
             os.fsync(self._descriptor)
             if not self._named:
                 sync_folder(self._path.parent)
@@ -92,6 +89,8 @@ class Part:
 
     def source(self) -> "PartSource":
         """Return what has been written."""
+        with _refusing():
+            self._blocks.flush()
         return PartSource(self._descriptor)
 
     def commit(self) -> None:

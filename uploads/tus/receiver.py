@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from django.http import HttpResponse
 
-from uploads.encryption import SEGMENT_BYTES, Damaged
+from uploads.encryption import Damaged
 from uploads.errors import Refusal
 from uploads.intake import Arrival, Halt, Reserved
 from uploads.models import Upload, UploadSession
@@ -31,7 +31,6 @@ from uploads.tus.sessions import end, offer_of
 
 # What a killed server may ask for again, at most; every checkpoint waits for the disk.
 CHECKPOINT_BYTES = 64 * 1024 * 1024
-PIECE_BYTES = SEGMENT_BYTES  # a writer keeps a buffer of the largest piece that it has met
 
 # Makes the answer to a body that was taken: the durable offset, and at the end the upload.
 Answer = Callable[[int, Upload | None], HttpResponse]
@@ -107,10 +106,8 @@ class SessionReceiver:
         self._failed = False
 
     def write(self, data: bytes) -> None:
-        view = memoryview(data)
         try:
-            for start in range(0, len(view), PIECE_BYTES):
-                self._take(view[start : start + PIECE_BYTES])
+            self._take(data)
         except BaseException as error:
             self._fail(error)
             raise
@@ -144,7 +141,7 @@ class SessionReceiver:
             self._claim.release()
             self._part.abort()
 
-    def _take(self, data: memoryview) -> None:
+    def _take(self, data: bytes) -> None:
         if self._arrival.size + len(data) > self._session.length:
             raise LengthExceeded
         with self._claim.held():

@@ -62,7 +62,7 @@ def test_a_symbolic_link_in_place_of_a_blob_is_not_followed(store, tmp_path):
     ("number", "refusal"),
     [(errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull), (errno.EIO, StorageFailed)],
 )
-@pytest.mark.parametrize("call", ["write", "fsync"])
+@pytest.mark.parametrize("call", ["pwrite", "fsync"])
 def test_what_the_system_refuses_is_named_and_leaves_nothing(
     store, monkeypatch, number, refusal, call
 ):
@@ -106,7 +106,7 @@ print("committed", flush=True)
 def test_a_commit_syncs_the_file_renames_it_and_syncs_every_folder_on_the_way(tmp_path):
     """What was acknowledged survives a power cut: each name and each byte is on the disk."""
     blobs, log = tmp_path / "blobs", tmp_path / "calls"
-    watched = "mkdir,rename,renameat,renameat2,fsync,fdatasync,write"
+    watched = "mkdir,rename,renameat,renameat2,fsync,fdatasync,write,pwrite64"
     command = ["strace", "-f", "-y", "-e", f"trace={watched}", "-o", str(log)]
     subprocess.run(
         [*command, sys.executable, "-c", STORE_ONE, str(blobs)],
@@ -118,7 +118,7 @@ def test_a_commit_syncs_the_file_renames_it_and_syncs_every_folder_on_the_way(tm
         "fsync .",
         "mkdir blobs/ab",
         "fsync blobs",
-        f"write {path.relative_to(tmp_path)}.part",
+        f"pwrite64 {path.relative_to(tmp_path)}.part",
         f"fsync {path.relative_to(tmp_path)}.part",
         f"rename {path.relative_to(tmp_path)}.part {path.relative_to(tmp_path)}",
         "fsync blobs/ab",
