@@ -13,7 +13,7 @@ ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 RETRIABLE = (RunState.FAILED, RunState.CANCELLED)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def start_run(
     *,
     upload: Upload,

@@ -357,10 +357,11 @@ class Arrival:
         enter(upload)
         if self.offer.remember is not None:
             self.offer.remember(upload, self.offer)
-        keep_findings(upload.pk, self._actions, source=INTAKE)
+        findings = keep_findings(upload.pk, self._actions, source=INTAKE)
         Blob.objects.create(pk=identity.blob_id, upload=upload, is_content=True, size=self.size)
         signals.upload_stored.send(Arrival, upload=upload, pipeline=self.offer.pipeline)
         logger.info("upload stored", extra={"upload": str(upload.pk), "bytes": upload.size})
+        upload.name, upload.found = self.offer.name, findings
         return upload
 
     def _enter(self, upload: Upload) -> None:

@@ -57,7 +57,9 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 class Upload(models.Model):
     """One accepted file. `size` and `sha256` are of its plaintext."""
 
-    name: str | None = None  # in the clear, where it is at hand; no column
+    # Where they are at hand, so that nobody asks for them again; no columns.
+    name: str | None = None  # in the clear
+    found: "list[Finding] | None" = None
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="uploads", db_index=False

@@ -26,18 +26,14 @@ def first_verdict(actions: Mapping[str, Action], media_type: str, rules: Policy)
     return Verdict.PENDING if rules.checks_for(media_type) else Verdict.PASSED
 
 
-def keep_findings(upload_id: UUID, actions: Mapping[str, Action], *, source: str) -> None:
-    """Keep what a check found, once. What is allowed is not kept."""
-    if not actions:
-        return
-    Finding.objects.bulk_create(
-        (
-            Finding(upload_id=upload_id, code=code, action=action, source=source)
-            for code, action in actions.items()
-            if action is not Action.ALLOW
-        ),
-        ignore_conflicts=True,
-    )
+def keep_findings(upload_id: UUID, actions: Mapping[str, Action], *, source: str) -> list[Finding]:
+    """Keep what a check found, once, and return it. What is allowed is not kept."""
+    findings = [
+        Finding(upload_id=upload_id, code=code, action=action, source=source)
+        for code, action in actions.items()
+        if action is not Action.ALLOW
+    ]
+    return Finding.objects.bulk_create(findings, ignore_conflicts=True)
 
 
 def tell_personal_data(found: Mapping[UUID, bool]) -> None:

@@ -26,7 +26,7 @@ def submit(run_id: UUID) -> None:
 
         remote.submit(run_id)
         return
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         BellBroker().enqueue(messages.sign(run_id))
         bell.ring_on_commit()
 

@@ -4,6 +4,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from uploads.models import Finding, Upload
@@ -38,7 +39,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
 
     name = serializers.SerializerMethodField()
     run = serializers.UUIDField(source="run_id", allow_null=True, read_only=True)
-    findings = FindingSerializer(many=True, read_only=True)
+    findings = serializers.SerializerMethodField()
     content_url = serializers.SerializerMethodField()
     tags = serializers.SerializerMethodField()
     parent = serializers.UUIDField(source="parent_id", allow_null=True, read_only=True)  # type: ignore[assignment]
@@ -74,6 +75,11 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         name = self.names[upload.pk] if self.names else name_of(upload)
         # A name of a file system may hold bytes that are no text; JSON shows what it can.
         return name.encode("utf-8", "replace").decode()
+
+    @extend_schema_field(FindingSerializer(many=True))
+    def get_findings(self, upload: Upload) -> list[dict[str, str]]:
+        found = upload.findings.all() if upload.found is None else upload.found
+        return [{"code": f.code, "action": f.action, "source": f.source} for f in found]
 
     def get_tags(self, upload: Upload) -> list[str]:
         return upload.tag_list

@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+import re
 import uuid
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from uploads.models import Quota, Upload
 
@@ -65,6 +68,26 @@ def test_put_accepts_a_raw_body(client_of, owner):
     response = client_of(owner).put(URL + "notes%20of%20today.txt", TEXT, content_type="text/plain")
     assert response.status_code == 201, response.content
     assert response.json()["name"] == "notes of today.txt"
+
+
+def test_the_answer_asks_the_database_for_nothing_that_the_intake_knows(client_of, owner):
+    client = client_of(owner)
+    client.put(URL + "first.bin", b"\x00\xff" * 50, content_type="text/plain")
+    with CaptureQueriesContext(connection) as queries:
+        response = client.put(URL + "second.bin", b"\x00\xff" * 50, content_type="text/plain")
+    asked = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+    said = response.json()
+    assert said["findings"], "the answer should have something to say"
+    assert said == client.get(response["Location"]).json()
+    about = [re.search(r'FROM "(\w+)"', sql) for sql in asked]
+    assert [found[1] for found in about if found] == [
+        "accounts_tokenfamily",
+        "uploads_intakepolicy",
+        "uploads_quota",
+        "accounts_tokenfamily",  # once more, when the last byte is there
+        "uploads_ownerkey",
+        "processing_pipelineversion",
+    ]
 
 
 @pytest.mark.parametrize("before", [True, False])
