@@ -46,10 +46,16 @@ class Delivery:
         if self._writing is not None:
             await asyncio.shield(self._writing)
 
-    async def finish(self) -> HttpResponse:
-        """Return the receiver's answer."""
-        self._finishing = submit(self._pools.pages, self._request_id, self._receiver.finish)
+    async def finish(self, rest: bytes) -> HttpResponse:
+        """Write `rest`, which may be empty, and return the receiver's answer."""
+        await self.written()
+        self._finishing = submit(self._pools.pages, self._request_id, self._finish, rest)
         return await asyncio.shield(self._finishing)
+
+    def _finish(self, rest: bytes) -> HttpResponse:
+        if rest:
+            self._receiver.write(rest)
+        return self._receiver.finish()
 
     async def settle(self) -> None:
         """Wait for what runs; then abort, unless the receiver has finished."""
@@ -64,8 +70,10 @@ class Delivery:
             logger.exception("a receiver failed to abort", extra={"request_id": self._request_id})
 
 
-async def pump(body: Body, delivery: Delivery) -> None:
-    """Write all of `body`, one piece at a time while the next one arrives.
+async def pump(body: Body, delivery: Delivery) -> bytes:
+    """Write `body`, one piece at a time while the next one arrives; return the last one instead.
+
+    A small file is no more than that last piece, and so costs one change of thread, not two.
 
     A fast client's pieces come as large as the server's buffer and are written as they are; small
     ones are collected until there is enough of them to be worth a change of thread, or nothing
@@ -73,19 +81,19 @@ async def pump(body: Body, delivery: Delivery) -> None:
     has to wait.
     """
     collected: list[bytes] = []
-    while not body.ended or collected:
-        data = b""
-        if not body.ended:
-            pause_s = COLLECT_S if collected else None
-            data = await body.next(unless=delivery.failed, within_s=pause_s)
-            collected += [data] if data else []
+    while not body.ended:
+        pause_s = COLLECT_S if collected else None
+        data = await body.next(unless=delivery.failed, within_s=pause_s)
+        collected += [data] if data else []
         if delivery.failed.done():
             await delivery.written()
-        enough = body.ended or not data or sum(map(len, collected)) >= COLLECT_BYTES
+        if body.ended:
+            break
+        enough = not data or sum(map(len, collected)) >= COLLECT_BYTES
         if collected and enough:
             await delivery.write(b"".join(collected))
             collected = []
-    await delivery.written()
+    return b"".join(collected)
 
 
 async def receive(
@@ -102,8 +110,8 @@ async def receive(
     delivery = Delivery(receiver, pools, exchange.request_id)
     try:
         with interruptible(), pools.stream():
-            await pump(exchange.body, delivery)
-        return await delivery.finish()
+            rest = await pump(exchange.body, delivery)
+        return await delivery.finish(rest)
     except BaseException:
         await delivery.settle()
         raise
