@@ -5,8 +5,9 @@
 
 All servers get the same bytes over loopback, in turn, in the same run, and store them in folders of
 the same file system. Ours encrypts, hashes and syncs; the others do neither. Printed are medians
-with the lowest and the highest, CPU seconds of the server, and ratios of medians. The file that is
-sent lies in memory (/dev/shm), so that its disk is not measured.
+with the lowest and the highest, CPU seconds of the server, and ratios of medians; then what the
+hash, the disk and the bare server do alone, which no receiver that needs them can surpass. The file
+that is sent lies in memory (/dev/shm), so that its disk is not measured.
 
 Peers: `@tus/server` of npm with its file store, nginx with `dav_methods PUT`, and a Django project
 with a FileField on granian. One that cannot be started here is left out, and said so.
@@ -14,6 +15,7 @@ with a FileField on granian. One that cannot be started here is left out, and sa
 
 import argparse
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -33,7 +35,9 @@ from statistics import median
 import psutil
 
 from tests.benchmarks.peers.servers import Peer, filefield, nginx, tus_node
+from tests.config.edge.server import running
 from tests.uploads.tus.installation import Installation
+from uploads.storage.writing import BlockWriter
 
 MIB = 1024 * 1024
 SMALL_BYTES = 10_000
@@ -252,6 +256,7 @@ class Scene:
     """All servers that could be started, over folders of one file system."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
         (folder / "ours").mkdir()
         self.ours = Strongroom(folder / "ours")
         stack.callback(self.ours.installation.end)
@@ -329,8 +334,51 @@ def measure(scene: Scene, content: Path, options: argparse.Namespace) -> None:
         16 * part.size,
         max(1, rounds // 2),
     )
+    measure_limits(scene, big, rounds)
     measure_small(scene, content, rounds)
     measure_memory(scene, content, options)
+
+
+def measure_limits(scene: Scene, file: File, rounds: int) -> None:
+    """Measure, in the same run, what no receiver on this machine can be faster than."""
+    found: dict[str, list[float]] = {}
+
+    def took(name: str, act: Callable[[], None]) -> None:
+        os.sync()
+        began = time.perf_counter()
+        act()
+        found.setdefault(name, []).append(file.size / 1e6 / (time.perf_counter() - began))
+
+    with running("tests.benchmarks.edge_sites:bare") as bare:
+        for _ in range(rounds):
+            took("SHA-256, one core", partial(hash_all, file))
+            took("write and fsync, through the page cache", partial(write_all, file, scene, False))
+            took("write and fsync, past it", partial(write_all, file, scene, True))
+            took(
+                "the bare server, which throws away what it gets",
+                lambda: _ignore(exchange(bare.port, "PUT /", {}, file)),
+            )
+    print("\nlimits of this machine, in the same run\n\n| alone | MB/s |\n|---|---|")
+    for name, rates in found.items():
+        print(f"| {name} | {spread(rates)} |")
+
+
+def hash_all(file: File) -> None:
+    with file.path.open("rb") as content:
+        hashlib.file_digest(content, "sha256")
+
+
+def write_all(file: File, scene: Scene, direct: bool) -> None:
+    """Write a copy of `file` beside the blobs, make it durable, and remove it."""
+    path = scene.folder / "copy"
+    with file.path.open("rb") as content, path.open("wb", buffering=0) as copy:
+        blocks = BlockWriter(copy.fileno())
+        for _ in range(file.size // MIB):
+            data = content.read(MIB)
+            blocks.write(data) if direct else copy.write(data)
+        blocks.flush()
+        os.fsync(copy.fileno())
+    path.unlink()
 
 
 def measure_small(scene: Scene, content: Path, rounds: int) -> None:
