@@ -21,7 +21,7 @@ from django.utils import timezone
 from config.accounts.models import User
 from config.ids import uuid7
 from config.ranges import RangeSource
-from uploads import quota, signals
+from uploads import quota, search, signals
 from uploads.encryption import HEAD_BYTES as ENVELOPE_BYTES
 from uploads.encryption import BlobWriter, new_key
 from uploads.errors import DigestMismatch, EmptyFile, QuotaExceeded, Truncated
@@ -355,6 +355,7 @@ class Arrival:
             created_at=timezone.now(),
         )
         enter(upload)
+        search.index_name(upload, self.offer.name)
         if self.offer.remember is not None:
             self.offer.remember(upload, self.offer)
         findings = keep_findings(upload.pk, self._actions, source=INTAKE)

@@ -17,19 +17,31 @@ from django.db.models import QuerySet
 from uploads.key_models import OwnerKey
 from uploads.keys import owner_key
 from uploads.models import SearchToken, Upload
-from uploads.words import MAX_CHARS, words_of
+from uploads.names import name_of
+from uploads.words import MAX_CHARS, words_of, words_of_name
 
 MAX_ASKED = 16  # words of a question; others are left out
 _LABEL = b"strongroom search tokens v1"
 
 
 def index(upload: Upload, words: Iterable[str]) -> None:
-    """Let `upload` be found by `words`, and by no others. Call it in a transaction."""
-    tokens = _tokens(upload.owner_id, words)
+    """Let `upload` be found by `words`, by those of its name, and by no others.
+
+    Call it in a transaction.
+    """
+    tokens = _tokens(upload.owner_id, [*words, *words_of_name(name_of(upload))])
     SearchToken.objects.filter(upload=upload).delete()
-    SearchToken.objects.bulk_create(
-        (SearchToken(upload=upload, token=token) for token in sorted(tokens)), batch_size=1000
-    )
+    _add(upload, tokens)
+
+
+def index_name(upload: Upload, name: str) -> None:
+    """Let `upload` be found by the words of its name as well."""
+    _add(upload, _tokens(upload.owner_id, words_of_name(name)))
+
+
+def _add(upload: Upload, tokens: set[int]) -> None:
+    rows = (SearchToken(upload=upload, token=token) for token in sorted(tokens))
+    SearchToken.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
 
 
 def having(uploads: QuerySet[Upload], *, owner_id: UUID, question: str) -> QuerySet[Upload]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from processing.steps import tables
 from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepContext
-from processing.steps.csv_profile.profile import Profile
+from processing.steps.csv_profile.profile import Profile, TableEmpty, empty_report
 
 SCHEMA: dict[str, JSON] = {
     "type": "object",
@@ -17,11 +17,14 @@ def run(context: StepContext) -> Output:
     """Return the profile of the table.
 
     Raises:
-        StepFailed: `table_empty`, `table_damaged`, `table_too_large`, `table_no_such_sheet`, and
-            those of workbooks.
+        StepFailed: `table_empty` (lines, none of which is an object), `table_damaged`,
+            `table_too_large`, `table_no_such_sheet`, and those of workbooks.
     """
     settings: Any = context.settings
-    table = tables.open_table(context, settings)
+    try:
+        table = tables.open_table(context, settings)
+    except TableEmpty as empty:
+        return {**empty.facts, **empty_report()}
     profile = Profile(table.first, has_header=table.has_header, null_values=frozenset({""}))
     for batch in table.batches:
         profile.take(batch)

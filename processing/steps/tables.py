@@ -10,7 +10,7 @@ from typing import Any
 
 from processing.steps.contract import JSON, Output, StepContext, StepFailed
 from processing.steps.csv_profile import open_csv
-from processing.steps.csv_profile.profile import looks_like_header
+from processing.steps.csv_profile.profile import TableEmpty, looks_like_header
 from processing.steps.document_text.errors import DocumentDamaged, DocumentEncrypted
 from processing.steps.document_text.office import Package
 from processing.steps.sheets import Workbook, text_of
@@ -69,6 +69,10 @@ def _empty() -> StepFailed:
     return StepFailed("table_empty", "The table has no rows.")
 
 
+def _nothing(kind: str, facts: Output) -> TableEmpty:
+    return TableEmpty("table_empty", {"format": kind, **facts})
+
+
 def damaged() -> StepFailed:
     """Return the failure over a table that cannot be read."""
     return StepFailed("table_damaged", "The table is damaged.")
@@ -92,12 +96,12 @@ def _sheet(context: StepContext, settings: Mapping[str, Any]) -> Table:
         raise StepFailed("table_no_such_sheet", "The workbook has no such sheet.")
     rows = workbook.rows(sheets[0])
     _, cells = next(rows, (0, []))
-    if not cells:
-        raise _empty()
-    width = min(cells[-1][0] + 1, MAX_COLUMNS)
-    first = [cell or "" for cell in _dense(cells, width)]
     names: list[JSON] = [sheet.name[:60] for sheet in workbook.sheets[:100]]
     facts: Output = {"sheet": sheets[0].name[:60], "sheets": names}
+    if not cells:
+        raise _nothing("xlsx", facts)
+    width = min(cells[-1][0] + 1, MAX_COLUMNS)
+    first = [cell or "" for cell in _dense(cells, width)]
     batches = _batched(_dense(cells, width) for _, cells in rows)
     return Table("xlsx", first, looks_like_header(first), batches, facts)
 
@@ -183,7 +187,7 @@ def _parquet(context: StepContext, _: Mapping[str, Any]) -> Table:
     except (pyarrow.ArrowException, OSError, ValueError):
         raise damaged() from None
     if not names:
-        raise _empty()
+        raise _nothing("parquet", {})
 
     def batches() -> Iterator[Sequence[Row]]:
         try:

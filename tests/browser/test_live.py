@@ -69,7 +69,7 @@ def test_what_somebody_types_and_chooses_stays_while_the_page_changes(
     demo.keyboard.type("harb")
     hand_in_elsewhere(demo, stack, "meanwhile.txt")
     expect(row(demo, "meanwhile.txt")).to_be_visible(timeout=SLOW_MS)
-    search = demo.get_by_label("Words in the files")
+    search = demo.get_by_label("Words in files and names")
     expect(search).to_be_focused()
     expect(search).to_have_value("harb")
     expect(demo.get_by_label("Kind")).to_have_value("text")

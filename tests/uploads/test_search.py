@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.urls import reverse
 
@@ -21,6 +22,8 @@ __all__ = ["visit"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pipelines")]
 
+NAME = "letter_of_spring.txt"
+NAME_WORDS = {"letter_of_spring", "letter", "of", "spring", "txt"}
 LETTER = b"Dear Zo\xc3\xab, the zebrafish are fine."
 
 
@@ -34,7 +37,7 @@ def indexed(owner: Any, text: bytes = LETTER) -> Upload:
         add_version(pipeline, definition)
     offer = Offer(
         owner=owner,
-        name="letter.txt",
+        name=NAME,
         declared_type="text/plain",
         door=Door.API,
         pipeline="findable",
@@ -72,12 +75,13 @@ def test_a_stranger_finds_nothing_of_it(client_of, owner, stranger):
 def test_the_same_word_of_two_owners_has_two_tokens(owner, stranger):
     indexed(owner, b"zebrafish")
     indexed(stranger, b"zebrafish")
-    assert len(set(SearchToken.objects.values_list("token", flat=True))) == 2
+    tokens = SearchToken.objects.values_list("token", flat=True)
+    assert len(set(tokens)) == len(tokens) == 2 * (1 + len(NAME_WORDS))
 
 
 def test_no_word_is_in_the_database(owner):
     upload = indexed(owner)
-    assert SearchToken.objects.filter(upload=upload).count() == 6
+    assert SearchToken.objects.filter(upload=upload).count() == 6 + len(NAME_WORDS)
     run = Run.objects.get(upload=upload)
     (view,) = traces.trace_of(run)
     assert view.output == {"count": 6, "complete": True}
@@ -90,7 +94,32 @@ def test_no_word_is_in_the_database(owner):
 def test_a_file_that_is_indexed_again_is_found_by_its_new_words_only(owner):
     upload = indexed(owner)
     search.index(upload, ["later"])
-    assert SearchToken.objects.filter(upload=upload).count() == 1
+    assert SearchToken.objects.filter(upload=upload).count() == 1 + len(NAME_WORDS)
+
+
+@pytest.mark.parametrize(
+    "question", ["letter", "txt", "LETTER.txt", "spring", "letter_of_spring", "zebrafish letter"]
+)
+def test_a_file_is_found_by_the_words_of_its_name(client_of, owner, question):
+    upload = indexed(owner)
+    assert found(client_of(owner), question) == [str(upload.pk)]
+    assert found(client_of(owner), f"{question} summer") == []
+
+
+def test_a_name_is_found_before_any_step_has_run_and_by_its_owner_alone(client_of, owner, stranger):
+    offer = Offer(owner=owner, name="Größe 7.bin", declared_type="", door=Door.API)
+    upload = receive_upload(offer, io.BytesIO(bytes(range(256))))
+    assert found(client_of(owner), "grosse") == [str(upload.pk)]
+    assert found(client_of(stranger), "grosse") == []
+
+
+def test_names_of_earlier_files_come_into_the_index_by_a_command(client_of, owner):
+    upload = indexed(owner)
+    SearchToken.objects.all().delete()
+    for _ in range(2):
+        call_command("index_names")
+    assert SearchToken.objects.count() == len(NAME_WORDS)
+    assert found(client_of(owner), "spring") == [str(upload.pk)]
 
 
 def test_a_deleted_file_leaves_no_token(owner):
@@ -105,5 +134,5 @@ def test_the_inbox_has_a_search(visit, owner):
     assert reverse("upload", args=[upload.pk]) in text
     assert 'value="zebrafish"' in text
     text = client.get("/", {"search": 'no "such'}).content.decode()
-    assert "No file has these words" in text
+    assert "No file is like this" in text
     assert reverse("upload", args=[upload.pk]) not in text

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepContext, StepFailed
-from processing.steps.csv_profile.profile import Profile, looks_like_header
+from processing.steps.csv_profile.profile import (
+    Profile,
+    TableEmpty,
+    empty_report,
+    looks_like_header,
+)
 from processing.steps.text import ENCODINGS, LineReader, choose_encoding, decode
 from uploads.media_types import HEAD_BYTES, table_in
 
@@ -33,10 +38,13 @@ def run(context: StepContext) -> Output:
     """Return the profile of the table.
 
     Raises:
-        StepFailed: `csv_empty`, `csv_line_too_long`, `csv_field_too_long`.
+        StepFailed: `csv_line_too_long`, `csv_field_too_long`.
     """
     settings: Mapping[str, Any] = context.settings
-    table = open_csv(context, settings)
+    try:
+        table = open_csv(context, settings)
+    except TableEmpty as empty:
+        return {**empty.facts, **empty_report()}
     profile = Profile(
         table.first,
         has_header=table.has_header,
@@ -68,7 +76,8 @@ def open_csv(context: StepContext, settings: Mapping[str, Any]) -> CsvTable:
     """Return the table that `context` has, read as `settings` say.
 
     Raises:
-        StepFailed: `csv_empty`; and, with the batches, `csv_line_too_long`, `csv_field_too_long`.
+        TableEmpty: with the code `csv_empty`.
+        StepFailed: with the batches, `csv_line_too_long`, `csv_field_too_long`.
     """
     encoding = choose_encoding(context.content, settings.get("encoding", "auto"))
     head = next(decode(context.content, encoding, block_bytes=HEAD_BYTES), "")
@@ -78,7 +87,8 @@ def open_csv(context: StepContext, settings: Mapping[str, Any]) -> CsvTable:
     rows = _rows(reader, delimiter)
     first = next((row for row in rows if row), None)
     if first is None:
-        raise StepFailed("csv_empty", "The table has no rows.")
+        facts: Output = {"encoding": encoding, "delimiter": delimiter, "undecodable_lines": 0}
+        raise TableEmpty("csv_empty", facts)
     wanted = settings.get("header", "auto")
     has_header = looks_like_header(first) if wanted == "auto" else wanted == "yes"
     return CsvTable(encoding, delimiter, first, has_header, _batches(rows, reader), reader)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from processing.steps.contract import JSON, Output
+from processing.steps.contract import JSON, Output, StepFailed
 from processing.steps.csv_profile.column import Column, is_typed
 
 MAX_COLUMNS = 500  # that are profiled
@@ -20,6 +20,27 @@ def looks_like_header(row: Sequence[str]) -> bool:
 def names_of(first: Sequence[str], *, has_header: bool) -> list[str]:
     """Return the names of the columns, by the first row or by their places."""
     return list(first) if has_header else [f"column_{at}" for at in range(1, len(first) + 1)]
+
+
+class TableEmpty(StepFailed):
+    """There is nothing in a table, not even a header; `facts` are what else is known of it."""
+
+    def __init__(self, code: str, facts: Output) -> None:
+        super().__init__(code, "The table has no rows.")
+        self.facts = facts
+
+
+def empty_report() -> Output:
+    """Return what `Profile.report` would say of a table that has nothing in it."""
+    return {
+        "header": False,
+        "rows": 0,
+        "blank_rows": 0,
+        "ragged_rows": 0,
+        "first_ragged_rows": [],
+        "column_count": 0,
+        "columns": [],
+    }
 
 
 class Profile:

@@ -206,11 +206,16 @@ def test_what_counts_as_null_can_be_set() -> None:
     assert only_column("NA", "1", "")["type"] == "text"
 
 
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_a_table_with_nothing_in_it_is_empty_and_no_failure(content: bytes) -> None:
+    output = profiled(content)
+    assert (output["rows"], output["columns"]) == (0, [])
+    assert output.keys() == profiled(b"a,b\n1,2\n").keys()
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"", "csv_empty"),
-        (b"\n\n", "csv_empty"),
         (b'a,b\n"' + b"x" * 200_000, "csv_field_too_long"),
         (b'a,b\n"' + b"never closed\n" * 20_000, "csv_field_too_long"),
         (b"a," * 2_200_000, "csv_line_too_long"),

@@ -78,10 +78,17 @@ def test_many_numbers_have_their_quantiles_from_a_sample() -> None:
     assert max(number["histogram"]) - min(number["histogram"]) <= 2
 
 
+def test_an_empty_workbook_is_no_failure_it_is_empty() -> None:
+    output = run(step, workbook(""), XLSX[0]).output
+    assert (output["format"], output["sheet"]) == ("xlsx", "One")
+    assert (output["rows"], output["column_count"], output["columns"]) == (0, 0, [])
+    full = run(step, workbook(ROWS), XLSX[0]).output
+    assert output.keys() == full.keys()
+
+
 @pytest.mark.parametrize(
     ("content", "media_type", "chosen", "code"),
     [
-        (workbook(""), XLSX[0], {}, "table_empty"),
         (workbook(ROWS), XLSX[0], {"sheet": "Two"}, "table_no_such_sheet"),
         (workbook(ROWS)[:50], XLSX[0], {}, "table_damaged"),
         (b"no object\n", JSON_LINES[0], {}, "table_empty"),
