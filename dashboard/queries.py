@@ -18,6 +18,7 @@ from dashboard.findings import Found, found, labels_of
 from dashboard.graph import Picture, picture_of
 from dashboard.names import printable
 from dashboard.narrowing import ALL, GROUPS, Narrowing
+from dashboard.reports import Reports, reports_for
 from dashboard.results import (
     Record,
     Result,
@@ -68,6 +69,7 @@ class Inbox:
     next_before: UUID | None
     usage: Usage
     policy: Policy
+    reports: Reports
 
     @property
     def is_empty(self) -> bool:
@@ -111,6 +113,7 @@ def inbox(user: User, narrowing: Narrowing = ALL, *, before: UUID | None = None)
         next_before=shown[-1].pk if len(listed) > PAGE_SIZE else None,
         usage=usage(user, rules),
         policy=rules,
+        reports=reports_for(user),
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -20,6 +20,7 @@ from dashboard import queries
 from dashboard.narrowing import Narrowing
 from processing import runs
 from uploads.deletion import delete_upload
+from uploads.drop_reports import dismiss
 from uploads.erasures import Cause
 from uploads.key_models import Erasure
 
@@ -50,6 +51,23 @@ def inbox(request: HttpRequest) -> HttpResponse:
         before=_uuid(request.GET.get("before", "")),
     )
     return fill(request, "inbox", data, live="all")
+
+
+@page
+@require_POST
+def report_dismiss(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a report of a drop folder no more."""
+    if not dismiss(authenticated_user(request), pk):
+        raise Http404
+    return redirect("home")
+
+
+@page
+@require_POST
+def reports_dismiss(request: HttpRequest) -> HttpResponse:
+    """Show none of the reports of drop folders any more."""
+    dismiss(authenticated_user(request), None)
+    return redirect("home")
 
 
 @page

@@ -16,6 +16,9 @@ from django.utils import timezone
 from processing.models import Artifact, Replay, RunState
 from tests.dashboard.conftest import BACKEND
 from tests.dashboard.scenes import Scene, checked, hand_in, play
+from uploads.drop_reports import report
+from uploads.errors import EmptyFile
+from uploads.folder_models import DropReport
 
 PUBLIC = {"api-schema", "api-docs", "healthz", "readyz", "metrics"}
 PUBLIC |= {"api-token", "api-token-refresh", "api-token-revoke"}
@@ -35,6 +38,7 @@ PERSONAL = {
     "pipeline",
     "pipeline-activate",
     "pipelines",
+    "reports-dismiss",
     "replay-start",
     "replays",
     "stats",
@@ -53,6 +57,7 @@ OWNED = {
     "api-upload": "upload",
     "api-upload-content": "upload",
     "api-upload-runs": "upload",
+    "report-dismiss": "report",
     "replay": "replay",
     "replay-adopt": "replay",
     "replay-cancel": "replay",
@@ -98,7 +103,14 @@ def ids(owner: Any, pipelines: None) -> dict[str, UUID]:
     assert made is not None
     selection: Any = {"size": 0, "selection": {}, "created_at": timezone.now()}
     replay = Replay.objects.create(owner=owner, version=run.version, **selection)
-    return {"upload": upload.pk, "run": run.pk, "artifact": made.pk, "replay": replay.pk}
+    report(owner, name="x", error=EmptyFile(), mark="1")
+    return {
+        "upload": upload.pk,
+        "run": run.pk,
+        "artifact": made.pk,
+        "replay": replay.pk,
+        "report": DropReport.objects.get().pk,
+    }
 
 
 def filled(path: str, pk: UUID) -> str:

@@ -36,6 +36,7 @@ class Stack:
     url: str
     demo: Account
     admin: Account
+    data_dir: Path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,7 +97,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 def _stack(data_dir: Path) -> Stack:
     first: dict[str, Any] = json.loads((data_dir / "first-login.json").read_text())
-    return Stack(first["url"], Account(**first["demo"]), Account(**first["admin"]))
+    return Stack(first["url"], Account(**first["demo"]), Account(**first["admin"]), data_dir)
 
 
 @pytest.fixture(scope="session")

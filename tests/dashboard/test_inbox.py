@@ -169,8 +169,9 @@ def test_the_inbox_costs_the_same_for_any_number_of_files(
         upload = hand_in(owner, f"{number}.txt", b"some text\n")
         play(upload, checked(upload), state=STATES[number % len(STATES)])
     client = visit(owner)
-    # Session, user, counts, rows, findings, two for the keys of the names, steps, reasons, quota.
-    with django_assert_max_num_queries(11):
+    # Session, user, counts, rows, findings, reports, two for the keys of the names, steps,
+    # reasons, quota.
+    with django_assert_max_num_queries(12):
         assert client.get(reverse("home")).status_code == 200
 
 

@@ -16,6 +16,7 @@ const NAMES = [
   "run.changed",
   "step.changed",
   "replay.changed",
+  "drop.reported",
 ];
 const WORDS = { live: "Live", reconnecting: "Reconnecting", paused: "Paused" };
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
