@@ -16,7 +16,7 @@ from processing.sandbox.outcome import StepOutcome, StepStopped, Usage
 from processing.sandbox.process import DYING_S, ChildProcess, Gone, Late, Malformed, idle
 from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepFailed
 
-MAX_GROWTH = 16 * MIB  # of a child that may go on to the next file
+MAX_GROWTH = 32 * MIB  # of a child that may go on to the next file
 
 
 class Session:
