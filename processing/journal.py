@@ -25,7 +25,7 @@ from processing.queue import Claim, ClaimLost, Ending, settle
 
 logger = logging.getLogger(__name__)
 
-VISIBLE_WITHIN_S = 0.1  # nobody who looks at a page sees the difference
+VISIBLE_WITHIN_S = 0.2  # nobody who looks at a page sees the difference
 AT_ONCE = 8  # artifacts that are made durable at the same time
 
 

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 DRAIN_S = 60.0
 # Runs claimed at once, of one owner. They share the costs of claims and commits; those behind a
 # slow one are given back.
-BUNDLE = 8
+BUNDLE = 16
 
 heart = Heart()
 

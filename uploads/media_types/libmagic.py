@@ -40,7 +40,7 @@ class _LibMagic:
         self._magic = self._library.Magic(magic_file=database)
         self._turn = threading.Lock()  # the question is a trait of the database
         self.media_type: int = self._library.MAGIC_MIME_TYPE
-        # The encoding is told before any rule is tried: the rules, which take longest, are left out.
+        # An encoding is told without any of the rules, which take longest.
         self.encoding: int = (
             self._library.MAGIC_MIME_ENCODING
             | self._library.MAGIC_NO_CHECK_SOFT
