@@ -121,6 +121,18 @@ def test_a_refused_giant_is_not_read(server: Server) -> None:
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    [b"3\r\nhello\r\n0\r\n\r\n", b"zz\r\nhello\r\n", b"10000000000000005\r\nhello\r\n"],
+    ids=["too short", "no number", "beyond 64 bits"],
+)
+def test_a_malformed_chunk_is_the_clients_mistake(server: Server, chunks: bytes) -> None:
+    client = server.open("PUT", "/receive", "Transfer-Encoding: chunked", body=chunks)
+    status, response = read_answer(client)
+    assert (status, json.loads(response.read())["code"]) == (400, "body_broken")
+    client.close()
+
+
 def test_who_asks_first_is_let_in_or_refused_before_sending(server: Server) -> None:
     expecting = ("Content-Length: 3", "Expect: 100-continue")
     client = server.open("PUT", "/receive", *expecting)

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from tests.uploads.api.test_uploads_api import file_part, form
 from tests.uploads.tus.conftest import TEXT, Tus, content_of, only_upload
 from uploads.models import Quota, Upload, UploadSession
+
+FORM = form(file_part("a.txt", TEXT))
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,13 +53,14 @@ def test_fifty_creations_at_once_stay_within_the_quota(owner, clients):
 
 def test_all_doors_share_the_last_of_a_quota(owner, clients):
     Quota.objects.create(user=owner, max_bytes=3 * len(TEXT))
-    crowd = clients(16)
-    by_tus = [partial(tus.post, body=TEXT) for tus in crowd[:8]]
+    crowd = clients(50)
+    by_tus = [partial(tus.post, body=TEXT) for tus in crowd[:17]]
     by_put = [
         partial(tus.api.generic, "PUT", "/api/v1/uploads/a.txt", TEXT, "text/plain")
-        for tus in crowd[8:]
+        for tus in crowd[17:34]
     ]
-    statuses = at_once(by_tus + by_put)
+    by_form = [partial(tus.api.post, "/api/v1/uploads/", **FORM) for tus in crowd[34:]]
+    statuses = at_once(by_tus + by_put + by_form)
     quota = Quota.objects.get()
     assert Upload.objects.count() == quota.used_files == statuses[201] == 3
     assert quota.used_bytes == 3 * len(TEXT)
