@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ GIF = b"GIF89a\x01\0\x01\0\0\0\0;"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\0\0\0\0\x3a\x7e\x9b\x55"
 PROGRAM = b"MZ\x90\0" + b"\0" * 56 + b"\x40\0\0\0PE\0\0\x64\x86"
 PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\n"
+SCRIPT = b"4 0 <</S/JavaScript/JS(app.alert(1))>>"
+
+
+def pdf_with(
+    objects: bytes, *, says: bytes = b"/Type/ObjStm/N 1/First 4/Filter/FlateDecode"
+) -> bytes:
+    """Return a PDF with a stream of objects, compressed."""
+    packed_objects = zlib.compress(objects)
+    head = b"5 0 obj<<%s/Length %d>>\nstream\r\n" % (says, len(packed_objects))
+    return PDF + head + packed_objects + b"\r\nendstream endobj\n"
 
 
 def look(content: bytes, name: str = "", declared: str = "") -> Inspection:
@@ -106,6 +117,29 @@ REMOTE = (
          ["embedded_file"]),
         (PDF + b"<</S/JavaScript/JS(x)>>", "a.pdf", "", ["active_content"]),
         (PDF + b"<</S/J#61vaScript>>", "a.pdf", "", ["active_content"]),
+        (pdf_with(b"4 0 <</S/GoTo>>"), "a.pdf", "", []),
+        (pdf_with(SCRIPT), "a.pdf", "", ["active_content"]),
+        (pdf_with(SCRIPT.replace(b"JavaScript", b"#4aavaScript").replace(b"/JS", b"/J#53")),
+         "a.pdf", "", ["active_content"]),
+        (pdf_with(SCRIPT)[:-30], "a.pdf", "", ["active_content"]),
+        (pdf_with(SCRIPT, says=b"/Type/Obj#53tm/N 1/First 4/Filter[/Fl]"),
+         "a.pdf", "", ["active_content"]),
+        (pdf_with(SCRIPT, says=b"/N 1 /First 4 /Filter /FlateDecode"),
+         "a.pdf", "", ["active_content"]),
+        (pdf_with(b"4 0 <</EmbeddedFiles 1 0 R>>"), "a.pdf", "", ["embedded_file"]),
+        # What is packed so that nobody can look into it
+        (pdf_with(b"4 0 <</S/GoTo>>", says=b"/Type/ObjStm/N 1/First 4/Filter[/AHx/Fl]"),
+         "a.pdf", "", ["active_content"]),
+        (pdf_with(b"4 0 ", says=b"/Type/ObjStm/N 1/First 4/Filter/Fl/DecodeParms<</Predictor 12>>"),
+         "a.pdf", "", ["active_content"]),
+        (pdf_with(b"4 0 ", says=b"/Type/ObjStm/N 1/First 4/Filter 9 0 R"),
+         "a.pdf", "", ["active_content"]),
+        (pdf_with(bytes(5 * 1024 * 1024)), "a.pdf", "", ["active_content"]),
+        (pdf_with(bytes(4_000_000)) * 5, "a.pdf", "", ["active_content"]),
+        (pdf_with(b"4 0 ") * 2001, "a.pdf", "", ["active_content"]),
+        # Other streams are content of pages; an encrypted one cannot be looked into
+        (pdf_with(SCRIPT, says=b"/Filter/FlateDecode"), "a.pdf", "", []),
+        (pdf_with(SCRIPT) + b"trailer<</Encrypt 5 0 R>>", "a.pdf", "", ["encrypted_content"]),
         (PDF + b"<</Names<</EmbeddedFiles 1 0 R>>>>", "a.pdf", "", ["embedded_file"]),
         (PDF + b"trailer<</Encrypt 5 0 R>>", "a.pdf", "", ["encrypted_content"]),
         (b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0"/></svg>', "a.svg", "", []),

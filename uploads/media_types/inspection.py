@@ -7,7 +7,7 @@ their end. All reads are ranges, and bounded.
 from dataclasses import dataclass
 
 from config.ranges import RangeSource
-from uploads.media_types import markup, names, ole, risks, signatures, zips
+from uploads.media_types import markup, names, ole, pdf, risks, signatures, zips
 from uploads.media_types.libmagic import MAGIC
 from uploads.media_types.text import HEAD_BYTES, encoding_of, is_json, is_readable, shape_of_text
 
@@ -112,10 +112,7 @@ def _open(source: RangeSource, head: bytes) -> tuple[str, set[str]]:
     if media_type == UNKNOWN and len(head) >= 84 and signatures.is_binary_stl(head, source.size):
         media_type = STL
     if media_type == "application/pdf":
-        if risks.pdf_is_encrypted(source):
-            found.add("encrypted_content")
-        if risks.pdf_carries_files(source):
-            found.add("embedded_file")
+        found |= pdf.findings(source)
     if media_type == "application/vnd.rar" and risks.rar_is_encrypted(head):
         found.add("encrypted_content")
     return media_type, found

@@ -9,13 +9,6 @@ from uploads.media_types import zips
 WINDOW = 4 * 1024 * 1024  # at both ends of a document; what lies between is not looked at
 EDGE = 64 * 1024  # at both ends of a picture or a sound
 
-# Names in a PDF, which may be written with any of their characters as #xx.
-# Source: ISO 32000-1, 7.3.5, 7.11.4, 12.6.4.
-_PDF_ACTIVE = re.compile(rb"/(?:JavaScript|JS|Launch|SubmitForm|ImportData|RichMedia)\b")
-_PDF_EMBEDDED = re.compile(rb"/(?:EmbeddedFiles?|Filespec/EF)\b")
-_PDF_ENCRYPTED = re.compile(rb"/Encrypt\b")
-_PDF_ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
-
 _SVG_ACTIVE = re.compile(
     rb"<script\b|<foreignobject\b|\son[a-z]+\s*=|javascript:|<iframe\b|<!entity\b", re.IGNORECASE
 )
@@ -52,23 +45,11 @@ def is_active(media_type: str, source: RangeSource) -> bool:
     """Tell whether a reader of this type would run or fetch something of the file."""
     if media_type in ACTIVE_TYPES:
         return True
-    if media_type == "application/pdf":
-        return any(_PDF_ACTIVE.search(part) for part in _pdf_parts(source))
     if media_type == "image/svg+xml":
         return any(_SVG_ACTIVE.search(part) for part in _windows(source, WINDOW))
     if media_type.endswith(("+xml", "/xml", "-xml")):
         return any(_XML_ENTITY.search(part) for part in _windows(source, EDGE))
     return False
-
-
-def pdf_carries_files(source: RangeSource) -> bool:
-    """Tell whether a PDF has attachments."""
-    return any(_PDF_EMBEDDED.search(part) for part in _pdf_parts(source))
-
-
-def pdf_is_encrypted(source: RangeSource) -> bool:
-    """Tell whether a PDF is encrypted."""
-    return any(_PDF_ENCRYPTED.search(part) for part in _pdf_parts(source))
 
 
 def rar_is_encrypted(head: bytes) -> bool:
@@ -104,11 +85,6 @@ def _lies_elsewhere(media_type: str, source: RangeSource) -> bool:
         for offset, mark, other in _ELSEWHERE
         if offset + len(mark) <= source.size
     )
-
-
-def _pdf_parts(source: RangeSource) -> Iterator[bytes]:
-    for part in _windows(source, WINDOW):
-        yield _PDF_ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), part)
 
 
 def _windows(source: RangeSource, length: int) -> Iterator[bytes]:

@@ -1,0 +1,112 @@
+"""What a PDF would run, carry or hide, also where its objects are compressed. Pure.
+
+Source: ISO 32000-1, 7.3.5 (names), 7.5.7 (object streams), 7.11.4 (files), 12.6.4 (actions).
+"""
+
+import re
+import zlib
+from collections.abc import Iterator
+
+from config.ranges import RangeSource
+
+WINDOW = 4 * 1024 * 1024  # at both ends; what lies between is not looked at
+MAX_STREAMS = 2_000  # of objects
+MAX_STREAM_BYTES = 4 * 1024 * 1024  # unpacked
+MAX_BYTES = 16 * 1024 * 1024  # of all of them
+HEADER_BYTES = 2_048  # of a stream's dictionary
+
+_ACTIVE = re.compile(rb"/(?:JavaScript|JS|Launch|SubmitForm|ImportData|RichMedia)\b")
+_EMBEDDED = re.compile(rb"/(?:EmbeddedFiles?|Filespec/EF)\b")
+_ENCRYPTED = re.compile(rb"/Encrypt\b")
+_ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")  # any character of a name may be written so
+_STREAM = re.compile(rb"\bstream\r?\n")
+# Readers go by the cross-reference table, not by the type: what looks like one counts as one.
+_OF_OBJECTS = re.compile(rb"/ObjStm\b|/First\b.*/N\b|/N\b.*/First\b", re.DOTALL)
+_FILTER = re.compile(rb"/Filter\b|/F\b")
+_FLATE = re.compile(rb"/(?:FlateDecode|Fl)\b")
+_OTHER_WAYS = re.compile(
+    rb"/(?:ASCIIHexDecode|AHx|ASCII85Decode|A85|LZWDecode|LZW|RunLengthDecode|RL|Crypt|"
+    rb"Predictor\s+(?!1\b)\d+)\b"
+)
+
+
+class Opaque(Exception):
+    """Objects are packed in a way, or to a size, that is not looked into."""
+
+
+def findings(source: RangeSource) -> set[str]:
+    """Return the codes of what was found.
+
+    Objects that cannot be looked into count as active: nobody packs them so but to hide something.
+    In an encrypted PDF nothing can be looked into, and that is a finding of its own.
+    """
+    found: set[str] = set()
+    windows = list(_windows(source))
+    for window in windows:
+        _look(window, found)
+    if "encrypted_content" in found:
+        return found
+    try:
+        for objects in _objects(windows):
+            _look(objects, found)
+    except Opaque:
+        found.add("active_content")
+    return found
+
+
+def _look(text: bytes, found: set[str]) -> None:
+    plain = _plain(text)
+    for pattern, code in (
+        (_ACTIVE, "active_content"),
+        (_EMBEDDED, "embedded_file"),
+        (_ENCRYPTED, "encrypted_content"),
+    ):
+        if pattern.search(plain):
+            found.add(code)
+
+
+def _plain(text: bytes) -> bytes:
+    return _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), text)
+
+
+def _windows(source: RangeSource) -> Iterator[bytes]:
+    """Yield the two ends of a file, or the whole of a short one."""
+    yield source.read_at(0, min(2 * WINDOW, source.size))
+    if source.size > 2 * WINDOW:
+        yield source.read_at(source.size - WINDOW, WINDOW)
+
+
+def _objects(windows: list[bytes]) -> Iterator[bytes]:
+    """Yield what the streams of objects unpack to; one that is cut off, as far as it goes.
+
+    Raises:
+        Opaque
+    """
+    streams, left = 0, MAX_BYTES
+    for window in windows:
+        for begin in _STREAM.finditer(window):
+            header = window[max(0, begin.start() - HEADER_BYTES) : begin.start()]
+            header = _plain(header[header.rfind(b"obj") + 3 :] if b"obj" in header else header)
+            if not _OF_OBJECTS.search(header) or not _FILTER.search(header):
+                continue
+            streams += 1
+            if streams > MAX_STREAMS or _OTHER_WAYS.search(header):
+                raise Opaque
+            if len(_FLATE.findall(header)) != 1:
+                raise Opaque
+            objects = _inflated(window[begin.end() :])
+            left -= len(objects)
+            if left < 0:
+                raise Opaque
+            yield objects
+
+
+def _inflated(packed: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        objects = inflater.decompress(packed, MAX_STREAM_BYTES)
+    except zlib.error:
+        raise Opaque from None
+    if inflater.unconsumed_tail and not inflater.eof and len(objects) == MAX_STREAM_BYTES:
+        raise Opaque
+    return objects
