@@ -38,7 +38,14 @@ logger = logging.getLogger(__name__)
 
 # Ends that say nothing about the file: the same run may succeed a moment later.
 PASSING = frozenset(
-    {"storage_failed", "storage_full", "key_unavailable", "worker_failed", "sandbox_lost"}
+    {
+        "storage_failed",
+        "storage_full",
+        "key_unavailable",
+        "worker_failed",
+        "sandbox_lost",
+        "sandbox_not_started",
+    }
 )
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=10)

@@ -107,7 +107,7 @@ class Sandbox:
             except NotStarted:
                 logger.warning("zygote replaced", exc_info=True)
                 self._discard(zygote)
-        raise StepStopped("sandbox_unavailable", "The step's process could not be started.")
+        raise StepStopped("sandbox_not_started", "The step's process could not be started.")
 
     def _living_zygote(self) -> "ZygoteProcess":
         with self._starting:
@@ -150,7 +150,9 @@ class ZygoteProcess:
             message = b""
         if message != protocol.READY:
             self.close()
-            error = StepStopped("sandbox_unavailable", "The sandbox did not start.")
+            # Without a message it was killed, or too slow.
+            code = "sandbox_unavailable" if message else "sandbox_not_started"
+            error = StepStopped(code, "The sandbox did not start.")
             error.add_note(message.decode(errors="replace"))
             raise error
 

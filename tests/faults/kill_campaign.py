@@ -61,13 +61,22 @@ def storm(cluster: Cluster, client: Client, kills: int) -> Counter[str]:
 
 
 def retried() -> Counter[str]:
-    """Queue again what failed, and return why: a killed child is told as the system's doing."""
-    from processing.models import Run, RunState
+    """Queue again what failed, and return why: a killed child is told as the system's doing.
+
+    A run may be given up when its workers were killed as often as it had attempts, no sooner.
+    """
+    from django.conf import settings
+
+    from processing.models import Run, RunState, StepState
     from processing.runs import retry_run
 
     reasons: Counter[str] = Counter()
     for run in Run.objects.filter(state=RunState.FAILED):
-        reasons[run.error_code] += 1
+        abandoned = run.records.filter(state=StepState.ABANDONED).count()
+        early = run.error_code == "attempts_exhausted" and (
+            abandoned < settings.PROCESSING["MAX_ATTEMPTS"]
+        )
+        reasons["attempts_exhausted too early" if early else run.error_code] += 1
         retry_run(run)
     return reasons
 
@@ -99,7 +108,7 @@ def main() -> int:
         not_succeeded = Run.objects.exclude(state=RunState.SUCCEEDED).count()
         if not_succeeded:
             wrong.append(f"{not_succeeded} runs did not succeed in the end")
-        unexpected = set(reasons) - {"step_out_of_memory"}
+        unexpected = set(reasons) - {"step_out_of_memory", "attempts_exhausted"}
         wrong += [f"runs failed with {code}" for code in sorted(unexpected)]
         states = Counter(StepRecord.objects.values_list("state", flat=True))
         print(f"# Kill campaign: {done.total()} kills, {len(wrong)} violations\n")

@@ -183,6 +183,15 @@ def test_a_registry_that_cannot_be_imported_stops_the_start() -> None:
     assert "ModuleNotFoundError" in caught.value.__notes__[0]
 
 
+def test_a_sandbox_that_is_killed_while_it_starts_may_start_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "BOOTSTRAP", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(StepStopped) as caught, Sandbox(registry=HOSTILE):
+        pass
+    assert caught.value.code == "sandbox_not_started"
+
+
 @pytest.mark.parametrize(
     "support", [Support(landlock=0, seccomp=True), Support(landlock=7, seccomp=False)]
 )
@@ -233,4 +242,4 @@ def test_a_child_that_cannot_be_locked_in_gets_no_content(
         pytest.raises(StepStopped) as caught,
     ):
         run(session, "noop")
-    assert caught.value.code == "sandbox_unavailable"
+    assert caught.value.code == "sandbox_not_started"
