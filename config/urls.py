@@ -6,6 +6,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config import health
+from config.accounts.authentication import SessionAuthentication
 
 # Django's own admin sign-in knows no second factor: the one door for all is allauth's.
 admin.autodiscover()
@@ -21,7 +22,15 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+    path(
+        "api/docs/",
+        SpectacularSwaggerSplitView.as_view(
+            url_name="api-schema",
+            template_name="dashboard/api_docs.html",
+            authentication_classes=[SessionAuthentication],  # for the colours; it is for everybody
+        ),
+        name="api-docs",
+    ),
     path("api/v1/", include("config.accounts.urls")),
     path("api/v1/", include("config.events.urls")),
     path("api/v1/", include("uploads.api.urls")),

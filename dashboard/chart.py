@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from operator import attrgetter
 
 from django.utils import timezone
 
@@ -69,8 +70,8 @@ def chart_of(
     was taken over from another run stands with the first attempt.
     """
     now = now or timezone.now()
-    in_order = sorted(records, key=_claim_of)
-    groups = [list(group) for _, group in groupby(in_order, key=_claim_of)]
+    in_order = sorted(records, key=attrgetter("attempt"))
+    groups = [list(group) for _, group in groupby(in_order, key=attrgetter("attempt"))]
     first, *later = groups or [[]]
     receiving = [_receiving(run.upload)] if is_first else []
     attempts = [_attempt(1, [*receiving, _waiting(run, first, now), *_steps(first, now)])]
@@ -93,15 +94,11 @@ def chart_of(
     )
 
 
-def _claim_of(record: Record) -> int:
-    return max(1, record.view.record.attempt)
-
-
 def _has_nothing_yet(run: Run, latest: Sequence[Record]) -> bool:
     """Tell whether an attempt is due, or has just begun, that has left no record so far."""
     if run.state == RunState.QUEUED:
         return True
-    return run.state == RunState.RUNNING and run.fence > _claim_of(latest[0])
+    return run.state == RunState.RUNNING and run.fence > latest[-1].view.record.attempt
 
 
 def _attempt(

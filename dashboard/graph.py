@@ -6,7 +6,7 @@ Steps stand in rows, from the top: each below all that it needs. Lengths are uni
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.titles import title_of, titles_of
+from dashboard.titles import titles_of
 from processing.pipelines import PipelineDefinition
 
 WIDTH, HEIGHT = 176, 52  # of a step
@@ -82,7 +82,7 @@ def picture_of(definition: PipelineDefinition, states: Mapping[str, str] | None 
                 name=use.name,
                 step=use.step,
                 title=titles[use.name],
-                label=_short(title_of(use.step) if use.name == use.step else use.name),
+                label=_short(titles[use.name]),
                 needs=[titles[definition.steps[need].name] for need in graph.needs[place]],
                 follows=not graph.chosen[place],
                 when=use.when,

@@ -54,7 +54,12 @@ KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 # What was found, or came of it -> how it is called.
-FOUND: Mapping[str, str] = {"any": "Anything", "none": "Nothing", "held": "Held back", **LABELS}
+FOUND: Mapping[str, str] = {
+    "any": "With any",
+    "none": "With none",
+    "held": "Held back",
+    **LABELS,
+}
 
 
 @dataclass(frozen=True)

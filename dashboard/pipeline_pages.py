@@ -119,6 +119,11 @@ class ReplayPage:
 
     outcomes = (("", "All"), *Outcome.choices)
 
+    @property
+    def deleted(self) -> int:
+        """Return how many of its files are gone by now, and their runs with them."""
+        return self.replay.size - sum(self.progress.by_state.values())
+
 
 def replay_page(user: User, replay_id: UUID, *, outcome: str, after: int) -> ReplayPage:
     """Return what the page of one replay shows; what has ended is compared by then."""

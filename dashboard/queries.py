@@ -27,7 +27,7 @@ from dashboard.results import (
     results_of,
     without_content,
 )
-from dashboard.titles import title_of, titles_of_run
+from dashboard.titles import title_of, title_of_record, titles_of_run
 from processing import stats
 from processing.definitions import definition_of, visible_to
 from processing.models import Pipeline, Run, RunState, StepRecord, StepState
@@ -41,6 +41,7 @@ from uploads.validation import Policy
 
 PAGE_SIZE = 50
 MAX_RUNS = 20
+MAX_LATEST = 8
 AT_WORK = ("run_id", "kind", "step")
 
 
@@ -164,7 +165,7 @@ def upload_page(user: User, upload_id: UUID) -> UploadPage:
 
 @dataclass(frozen=True)
 class UploadName:
-    """An upload and how it is called: what a confirmation needs."""
+    """An upload and how it is called."""
 
     upload: Upload
     name: str
@@ -256,23 +257,21 @@ class StatsPage:
     usage: Usage
     steps: Sequence[TitledStats]
     troubles: Sequence[Trouble]
+    latest: Sequence[UploadName]
 
 
 def stats_page(user: User) -> StatsPage:
     """Return what the page of statistics shows."""
     figures = stats.stats_of(user)
-    names = names_of([run.upload for run in figures.errors])
+    latest = list(Upload.objects.owned_by(user).order_by("-id")[:MAX_LATEST])
+    names = names_of([*(run.upload for run in figures.errors), *latest])
     return StatsPage(
         stats=figures,
         usage=usage(user),
-        steps=[TitledStats(_title_of(step), step) for step in figures.steps],
+        steps=[TitledStats(title_of_record(step.step, step.kind), step) for step in figures.steps],
         troubles=[Trouble(run, printable(names[run.upload_id])) for run in figures.errors],
+        latest=[UploadName(upload, printable(names[upload.pk])) for upload in latest],
     )
-
-
-def _title_of(figures: stats.StepStats) -> str:
-    title = title_of(figures.kind or figures.step)
-    return title if figures.kind in {"", figures.step} else f"{title} ({figures.step})"
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,15 @@ TEXTS = frozenset({"pdf_text", "document_text", "ocr"})
 class Record:
     """A step record under the title that people know it by. `step` is the registered name.
 
-    `because` says what it owes its state to, where that is something else.
+    `because` says what it owes its state to, where that is something else. `attempt` counts the
+    attempts at the run.
     """
 
     view: StepView
     step: str
     title: str
     because: str = ""
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,23 @@ def records_of(run: Run, trace: Sequence[StepView]) -> list[Record]:
     definition = parse(run.version.definition)
     steps = {use.name: use.step for use in definition.steps}
     titles = titles_of(definition)
+    claims = sorted({_claim_of(view) for view in trace})
     return [
         Record(
             view=view,
             step=steps.get(name, name),
             title=titles.get(name) or title_of(name),
             because=_because(view.record.caused_by, titles),
+            attempt=claims.index(_claim_of(view)) + 1,
         )
         for view in trace
         for name in [view.record.step]
     ]
+
+
+def _claim_of(view: StepView) -> int:
+    """Return the claim of the attempt; what was taken over from another run is of the first."""
+    return max(1, view.record.attempt)
 
 
 def _because(cause: str, titles: Mapping[str, str]) -> str:
@@ -121,8 +130,9 @@ def results_of(records: Sequence[Record]) -> list[Result]:
 
 
 def failures_of(records: Sequence[Record]) -> list[Record]:
-    """Return the attempts that failed, in order."""
-    return [record for record in records if record.view.record.state == StepState.FAILED]
+    """Return the failed steps in order, each with its latest attempt."""
+    latest = {record.view.record.position: record for record in records}
+    return [record for record in latest.values() if record.view.record.state == StepState.FAILED]
 
 
 def _is_text(step: str, artifact: Artifact) -> bool:

@@ -23,8 +23,19 @@ def title_of(step: str) -> str:
 
 def title_of_use(use: StepUse) -> str:
     """Return how a step of a pipeline is called; where its author named it, with that name."""
-    title = title_of(use.step)
-    return title if use.name == use.step else f"{title} ({use.name})"
+    return _named(title_of(use.step), use.step, use.name)
+
+
+def title_of_record(step: str, kind: str) -> str:
+    """Return how a recorded step is called; `kind` is the registered step, where it is known."""
+    return _named(title_of(kind), kind, step) if kind else title_of(step)
+
+
+def _named(title: str, step: str, name: str) -> str:
+    """Add what a name says besides the step: `checksum_of_copy` is "Checksum (of copy)"."""
+    if name == step:
+        return title
+    return f"{title} ({name.removeprefix(f'{step}_').replace('_', ' ')})"
 
 
 def titles_of(definition: PipelineDefinition) -> dict[str, str]:

@@ -1,4 +1,4 @@
-// Builds what the pages load: two scripts, one style sheet, one sprite of icons.
+// Builds what the pages load: scripts, style sheets, a sprite of icons.
 //
 // The results are committed. SOURCES holds a digest of everything they were made from, and a
 // test compares it, so that a source without its build does not go unseen.
@@ -16,7 +16,9 @@ const options = {
   entryPoints: [
     join(here, "scripts", "app.js"),
     join(here, "scripts", "intake.js"),
+    join(here, "scripts", "docs.js"),
     join(here, "styles", "app.css"),
+    join(here, "styles", "docs.css"),
   ],
   entryNames: "[name]",
   outdir: out,

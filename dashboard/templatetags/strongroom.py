@@ -1,11 +1,13 @@
 """How pages write sizes, times, states and icons: one way each."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from django import template
+from django.template.defaultfilters import stringfilter
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -137,6 +139,15 @@ def worded(name: str) -> str:
     """Write a name that programs use as words: `bit_rate` is "Bit rate"."""
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+@register.filter(is_safe=True)
+@stringfilter
+def sentence_case(text: str) -> str:
+    """Write Words In Capitals as the other pages do: allauth's headings, buttons and titles."""
+    first, *others = re.split(r"(\s+|-)", text.strip())
+    words = (word.lower() if word[:1].isupper() and word[1:].islower() else word for word in others)
+    return first + "".join(words)
 
 
 @register.filter

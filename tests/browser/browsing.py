@@ -54,6 +54,7 @@ def pages_to_see(page: Page, url: str) -> dict[str, str]:
     paths = {
         "inbox": "/",
         "inbox-attention": "/?show=attention",
+        "inbox-narrowed": "/?kind=text&finding=any",
         "stats": "/stats/",
         "pipelines": "/pipelines/",
         "pipeline": "/pipelines/any/",

@@ -65,10 +65,10 @@ def test_an_app_recovery_codes_and_a_passkey(stack: Stack, page: Page) -> None:
     page.get_by_label("Username").fill(stack.admin.username)
     page.get_by_label("Password").fill(stack.admin.password)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Two-Factor Authentication")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Two-factor authentication")
     found += violations(page)
     page.locator("#id_code").fill(recovery_code)
-    page.get_by_role("button", name="Sign In", exact=True).click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(f"{stack.url}/")
 
     session = page.context.new_cdp_session(page)

@@ -129,3 +129,62 @@ def test_a_page_hears_every_event_that_is_announced() -> None:
     heard = set(re.findall(r'"([a-z]+\.[a-z]+)"', script[: script.index("];")]))
     assert {"upload.judged", "run.changed"} <= said
     assert said - heard == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Two-Factor Authentication", "Two-factor authentication"),
+        ("\n  Trust this Browser?\n", "Trust this browser?"),
+        ("Use a QR Code", "Use a QR code"),
+        ("New Password (again)", "New password (again)"),
+        ("Don&#x27;t <b>Trust</b>", "Don&#x27;t <b>Trust</b>"),
+        ("", ""),
+    ],
+)
+def test_headings_of_allauth_are_written_like_ours(text: str, written: str) -> None:
+    assert strongroom.sentence_case(text) == written
+
+
+IN_CAPITALS = re.compile(r"<(?:h1|h2|title|label|button)\b[^>]*>\s*[A-Z]\w+[ -][A-Z][a-z]+")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "account_login", "account_signup", "account_reset_password",
+        "account_reset_password_done", "account_inactive", "account_logout", "account_email",
+        "account_change_password", "account_reauthenticate", "mfa_index",
+    ],
+)  # fmt: skip
+def test_no_page_of_accounts_is_written_in_capitals(visit: Visit, owner: Any, name: str) -> None:
+    is_entrance = name in {"account_login", "account_signup", "account_inactive"}
+    client = visit(None if is_entrance else owner)
+    answer = client.get(reverse(name), follow=True)
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert not IN_CAPITALS.search(text)
+    assert len(re.findall(r"<h1\b", text)) == 1
+    assert 'class="brand"' in text
+
+
+def test_nothing_is_promised_by_mail(visit: Visit, owner: Any) -> None:
+    assert "sends no e-mail" in visit(owner).get(reverse("account_email")).content.decode()
+    for name in ("account_reset_password", "account_reset_password_done"):
+        text = visit(None).get(reverse(name)).content.decode()
+        assert "Ask the administrator" in text
+        assert 'type="email"' not in text
+
+
+@pytest.mark.parametrize("theme", ["system", "dark"])
+def test_the_page_of_the_api_leads_back_and_has_the_colours_of_its_reader(
+    visit: Visit, owner: Any, theme: str
+) -> None:
+    owner.theme = theme
+    owner.save()
+    text = visit(owner).get(reverse("api-docs")).content.decode()
+    assert f'data-theme="{theme}"' in text
+    assert f'href="{reverse("home")}">Back to the inbox' in text
+    assert "dist/docs.js" in text
+    assert "<style" not in text
+    assert 'data-theme="system"' in visit(None).get(reverse("api-docs")).content.decode()

@@ -10,12 +10,16 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from dashboard.graph import picture_of
-from processing import definitions, runner
+from processing import definitions, replays, runner
 from processing.models import Origin, Pipeline, Replay, Run, RunState
 from processing.pipelines import read_source
 from processing.queue import ledger
+from processing.replays import Selection
 from tests.dashboard.conftest import Visit
 from tests.dashboard.scenes import checked, hand_in, play
+from uploads.deletion import delete_upload
+from uploads.erasures import Cause
+from uploads.key_models import Erasure
 from uploads.models import Upload
 
 pytestmark = pytest.mark.usefixtures("pipelines")
@@ -80,6 +84,24 @@ def test_a_run_shows_the_states_of_its_steps(visit: Visit, owner: Any) -> None:
     assert "Not begun" in text
 
 
+def test_the_totals_of_a_replay_hold_when_files_of_it_are_deleted(visit: Visit, owner: Any) -> None:
+    uploads = [hand_in(owner, f"{number}.txt", b"some text\n") for number in range(3)]
+    for upload in uploads:
+        play(upload, checked(upload), state=RunState.SUCCEEDED)
+    version = definitions.named("text", 1, owner=owner)
+    replay = replays.start_replay(owner=owner, version=version, selection=Selection())
+    assert "Deleted since" not in page(visit(owner), "replay", replay.pk)
+    delete_upload(uploads[0], cause=Cause(Erasure.Via.OWNER, owner.pk))
+    text = page(visit(owner), "replay", replay.pk)
+    for name, number in (("Files chosen", 3), ("Deleted since", 1), ("Queued", 2)):
+        assert f"<dt>{name}</dt><dd>{number}</dd>" in text
+    for upload in uploads[1:]:
+        delete_upload(upload, cause=Cause(Erasure.Via.OWNER, owner.pk))
+    text = page(visit(owner), "replay", replay.pk)
+    assert "All its files have been deleted." in text
+    assert "Let the files show these results" not in text
+
+
 def test_pipelines_of_others_are_not_there(visit: Visit, owner: Any, stranger: Any) -> None:
     added(DIAMOND + "owners: [olive]\n")
     assert "My diamond" in page(visit(owner), "pipelines")
@@ -135,7 +157,7 @@ def test_a_replay_from_its_start_to_the_new_results(visit: Visit, owner: Any) ->
     text = page(client, "replay", replay.pk, outcome="changed")
     assert "first file.txt" in text
     assert "lines" in text
-    assert "No file is so." in page(client, "replay", replay.pk, outcome="same")
+    assert "No file of it is like this." in page(client, "replay", replay.pk, outcome="same")
     new = replay.items.get().run
     values = page(client, "run-differences", new.pk)
     assert re.search(r"join.*made", values, re.DOTALL)

@@ -184,7 +184,7 @@ function sumUp() {
     `${done} of ${files.length} files`,
     `${binarySize(sent)} of ${binarySize(total)}`,
     speed > 0 ? `${binarySize(speed)}/s` : "",
-    speed > 0 ? timeLeft((total - sent) / speed) : "",
+    speed > 0 && sent < total ? timeLeft((total - sent) / speed) : "",
   ]
     .filter(Boolean)
     .join(", ");

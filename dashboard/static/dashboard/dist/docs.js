@@ -1,0 +1,1 @@
+(()=>{var t=document.documentElement,a=matchMedia("(prefers-color-scheme: dark)");function c(){let{theme:e}=t.dataset;t.classList.toggle("dark-mode",e==="dark"||e!=="light"&&a.matches)}a.addEventListener("change",c);c();})();
