@@ -28,11 +28,15 @@ FRESH_S = 1.0  # so long a finding is told again: asking costs a write to the di
 
 
 class Health(StrEnum):
-    """What a check finds. Only the second keeps the system from being ready."""
+    """What a check finds. Only the second keeps the system from being ready.
+
+    What is `refusing` is missing, and what needs it does not run without.
+    """
 
     OK = "ok"
     FAILED = "failed"
     DEGRADED = "degraded"
+    REFUSING = "refusing"
     NOT_INSTALLED = "not_installed"
 
 
@@ -103,7 +107,8 @@ findings = _Findings().get
 def _log_changes(before: dict[str, Health], now: dict[str, Health]) -> None:
     for name, health in now.items():
         if before.get(name, health) is not health:
-            level = logging.WARNING if health is Health.FAILED else logging.INFO
+            bad = health in {Health.FAILED, Health.REFUSING}
+            level = logging.WARNING if bad else logging.INFO
             logger.log(level, "health changed", extra={"check": name, "health": health})
 
 

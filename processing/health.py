@@ -22,8 +22,10 @@ def worker() -> Health:
 
 
 def sandbox() -> Health:
-    """Ask whether the kernel can lock in a step's process; what steps do without is a setting."""
-    return Health.OK if Sandbox.support().complete else Health.NOT_INSTALLED
+    """Ask whether the kernel can lock steps in. Without, they refuse, or run with limits only."""
+    if Sandbox.support().complete:
+        return Health.OK
+    return Health.DEGRADED if settings.PROCESSING["ALLOW_UNSANDBOXED"] else Health.REFUSING
 
 
 def antivirus() -> Health:

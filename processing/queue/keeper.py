@@ -43,21 +43,26 @@ class Keeper:
 
     def _keep(self) -> None:
         before = self.claims
+        pause_s = self._pause_s
         while True:
-            time.sleep(self._pause_s)
-            if claims := self.claims & before:  # most are left long before they need it
-                self._renew(claims)
+            time.sleep(pause_s)
+            pause_s = self._pause_s
+            claims = self.claims & before  # most are left long before they need it
+            if claims and not self._renew(claims):
+                pause_s /= 5  # the lease has run on meanwhile
             before = self.claims
 
-    def _renew(self, claims: Collection[Claim]) -> None:
+    def _renew(self, claims: Collection[Claim]) -> bool:
+        """Renew them, and note those that are lost; False when the database could not be asked."""
         try:
             ours = settle(held=claims, endings={})
         except Exception:  # whatever it is: a keeper that ends loses every lease
             logger.warning("leases not renewed", exc_info=True)
-            return
+            return False
         finally:
             connection.close()
         self.lost |= {claim for claim in claims if claim.run_id not in ours}
+        return True
 
 
 @cache

@@ -52,8 +52,7 @@ def lease() -> timedelta:
 # --- Taking -----------------------------------------------------------------------------------
 
 _DUE = "state = 'queued' AND due_at <= %(due)s"
-_ABANDONED = "state = 'running' AND lease_expires_at < %(now)s AND attempt < %(max_attempts)s"
-_THIS_ONE = f"id = %(run)s AND ({_DUE} OR {_ABANDONED})"
+_THIS_ONE = f"id = %(run)s AND {_DUE}"
 _NEXT_ONES = f"""{_DUE} AND priority = %(priority)s AND owner_id = (
     SELECT owner_id FROM processing_run
     WHERE {_DUE} AND priority = %(priority)s AND owner_id > %(owner)s
@@ -115,7 +114,6 @@ def _take(
         "now": now,
         "due": now + clock.SLACK,
         "lease_end": now + lease(),
-        "max_attempts": settings.PROCESSING["MAX_ATTEMPTS"],
         "worker": worker,
         "priority": priority,
         "count": count,
@@ -290,10 +288,16 @@ def reopen(run_id: UUID) -> bool:
     )
 
 
-def requeue_abandoned() -> int:
+def claims_whose_lease_has_ended() -> list[Claim]:
+    """Return the claims that nobody has renewed in time, the oldest first."""
+    ended = Run.objects.filter(state=RunState.RUNNING, lease_expires_at__lt=clock.now())
+    return [_claim_on(run) for run in ended.order_by("lease_expires_at")]
+
+
+def requeue_abandoned(claims: Collection[Claim] | None = None) -> int:
     """Make runs whose lease has ended due again, or park those that had all their attempts.
 
-    Returns how many it found.
+    With `claims` only theirs. Returns how many it found.
     """
     from processing import traces  # noqa: PLC0415 - it needs the claims of this module
 
@@ -301,6 +305,8 @@ def requeue_abandoned() -> int:
     now = clock.now()
     expired = Run.objects.filter(state=RunState.RUNNING, lease_expires_at__lt=now)
     for run in expired.order_by("lease_expires_at"):
+        if claims is not None and _claim_on(run) not in claims:
+            continue
         with transaction.atomic():
             ending = _giving_up(run)
             # Its worker may renew the lease this very moment: then the run is not abandoned.

@@ -9,6 +9,7 @@ from uuid import UUID
 from processing.queue import ledger
 from processing.queue.heartbeat import Heart, name_of
 from processing.queue.ledger import Claim
+from processing.queue.lookout import Lookout
 from processing.queue.stop import stopping
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ DRAIN_S = 60.0
 BUNDLE = 16
 
 heart = Heart()
+lookout = Lookout()
 
 
 def execute_run(run_id: str) -> None:
@@ -39,7 +41,7 @@ def _work(run_id: str | None) -> None:
     try:
         heart.beat()
         if run_id is None:
-            ledger.requeue_abandoned()
+            lookout.look()
         bundles = _bundles(UUID(run_id) if run_id is not None else None)
         end = time.monotonic() + DRAIN_S
         while not stopping() and time.monotonic() < end and (claims := next(bundles, None)):

@@ -250,9 +250,11 @@ def test_a_late_workers_writes_are_refused(upload):
     late = queue.claim(run.pk, "late")
     assert late is not None
     Run.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert queue.requeue_abandoned() == 1
     assert queue.claim(run.pk, "next") is not None
     runner.execute(late)
-    assert not StepRecord.objects.filter(attempt=late.fence).exists()
+    records = StepRecord.objects.filter(attempt=late.fence)
+    assert set(records.values_list("state", flat=True)) == {StepState.ABANDONED}
     with pytest.raises(ClaimLost):
         queue.finish(late, RunState.SUCCEEDED)
 

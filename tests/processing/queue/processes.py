@@ -20,8 +20,8 @@ from processing.models import Run, RunState
 ROOT = Path(__file__).parents[3]
 LEASE_S = 2.0
 SILENCE_S = 3.0
-# What a lost process may cost: the lease, a tick, and a moment for the machine.
-RECOVERY_S = LEASE_S + 2.0 + 2.0
+# What a lost process may cost: the lease, two looks of the lookout, and a moment for the machine.
+RECOVERY_S = LEASE_S * 4 / 3 + 4.0 + 2.0
 
 
 class ClusterProcess:

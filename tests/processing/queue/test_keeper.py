@@ -37,8 +37,12 @@ def wakings(kept: Keeper, monkeypatch: Any, *held: set[Claim]) -> list[set[Claim
         except StopIteration:
             raise Over from None
 
+    def renew(claims: set[Claim]) -> bool:
+        renewed.append(set(claims))
+        return True
+
     monkeypatch.setattr(time, "sleep", sleep)
-    monkeypatch.setattr(kept, "_renew", lambda claims: renewed.append(set(claims)))
+    monkeypatch.setattr(kept, "_renew", renew)
     with pytest.raises(Over):
         kept._keep()
     return renewed
@@ -78,5 +82,19 @@ def test_a_renewal_that_fails_ends_nothing_and_loses_nothing(kept, monkeypatch, 
     monkeypatch.setattr(keeper, "settle", fail)
     claim = queue.claim(make_run().pk, "worker")
     assert claim
-    kept._renew({claim})
+    assert kept._renew({claim}) is False
     assert kept.lost == frozenset()
+
+
+def test_a_renewal_that_fails_is_tried_again_soon(kept, monkeypatch, make_run):
+    claim = queue.claim(make_run().pk, "worker")
+    assert claim
+    kept.claims = frozenset({claim})
+    answers = iter([True, False, True])
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    monkeypatch.setattr(kept, "_renew", lambda claims: next(answers))
+    with pytest.raises(StopIteration):
+        kept._keep()
+    usual = kept._pause_s
+    assert pauses == [usual, usual, usual / 5, usual]

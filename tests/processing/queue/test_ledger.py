@@ -118,12 +118,14 @@ def test_a_run_that_is_gone_is_not_claimed(make_run):
 @pytest.mark.django_db
 def test_an_abandoned_run_is_claimed_under_a_new_fence(make_abandoned):
     run = make_abandoned()
+    assert queue.requeue_abandoned() == 1
     assert queue.claim(run.pk, "worker") == Claim(run.pk, fence=2, attempt=2)
 
 
 @pytest.mark.django_db
 def test_an_abandoned_run_without_attempts_left_is_not_claimed(make_abandoned, settings):
     run = make_abandoned(attempt=settings.PROCESSING["MAX_ATTEMPTS"])
+    assert queue.requeue_abandoned() == 1
     assert queue.claim(run.pk, "worker") is None
 
 
@@ -160,7 +162,9 @@ TAKEN_AWAY: dict[str, Callable[[Claim], object]] = {
     "finished": lambda claim: queue.finish(claim, RunState.SUCCEEDED),
     "released": lambda claim: queue.release(claim, due_at=timezone.now() + SOON),
     "given up": lambda claim: expire(claim) and queue.requeue_abandoned(),
-    "taken over": lambda claim: expire(claim) and queue.claim(claim.run_id, "other"),
+    "taken over": lambda claim: (
+        expire(claim) and queue.requeue_abandoned() and queue.claim(claim.run_id, "other")
+    ),
     "cancelled and retried": lambda claim: (
         queue.cancel(claim.run_id)
         and queue.requeue(claim.run_id)

@@ -1,6 +1,7 @@
 """What a worker does when it is woken."""
 
 import logging
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from processing.models import Run, RunState, Worker
 from processing.queue import Claim, tasks
 from processing.queue.heartbeat import Heart
 from processing.queue.lockless import Flag
+from processing.queue.lookout import Lookout
 
 pytestmark = pytest.mark.django_db
 
@@ -38,13 +40,18 @@ def test_one_message_wakes_a_worker_that_goes_on_until_nothing_is_left(make_run,
     assert executed == [second.pk, first.pk, third.pk]
 
 
-def test_a_tick_finds_due_runs_without_a_message_and_abandoned_ones(
-    make_run, make_abandoned, executed
+def test_ticks_find_due_runs_without_a_message_and_abandoned_ones(
+    make_run, make_abandoned, executed, monkeypatch, settings
 ):
-    runs = {make_run().pk, make_abandoned().pk}
+    monkeypatch.setattr(tasks, "lookout", Lookout())
+    settings.PROCESSING = {**settings.PROCESSING, "LEASE_S": 0.03}
+    due, abandoned = make_run().pk, make_abandoned().pk
     make_run(due_at=timezone.now() + timedelta(minutes=1))
     tasks.tick()
-    assert set(executed) == runs
+    assert executed == [due]
+    time.sleep(0.02)
+    tasks.tick()
+    assert executed == [due, abandoned]
 
 
 @pytest.mark.parametrize("state", [state for state in RunState if state != RunState.QUEUED])
