@@ -13,6 +13,7 @@ MAX_PAGE_CHARS = 2_000_000
 MAX_TEXT_CHARS = 64_000_000
 MAX_UNREADABLE_NAMED = 20  # pages
 MAX_METADATA_CHARS = 500  # a value
+MAX_SIDE_POINTS = 1_000_000  # PDFium's memory grows with it; Acrobat's own limit is 14,400
 PAGE_END = "\n\f"
 
 # PDFium puts these into text: its own mark for a hyphen at a line's end, and what fonts without
@@ -107,6 +108,8 @@ def text_of_page(document: Any, index: int) -> str:
     """
     page = document[index]
     try:
+        if max(page.get_size()) > MAX_SIDE_POINTS:
+            raise pypdfium2.PdfiumError("The page is larger than pages are.")
         text_page = page.get_textpage()
         count = min(text_page.count_chars(), MAX_PAGE_CHARS + 1)
         text: str = text_page.get_text_range(0, count) if count else ""

@@ -26,79 +26,32 @@ MIB = 1024 * 1024
 WITHIN_S = 10.0
 MEMORY_BYTES = 512 * MIB
 
-# Threat -> the tests that try it (file::beginning of a test's name), or the reason why none can.
-ROWS: dict[str, list[str] | str] = {
-    "type masquerade": [
-        "tests/uploads/test_inspection.py::test_what_is_noticed",
-        "tests/uploads/test_inspection.py::test_types_of_the_corpus",
-        "tests/uploads/test_policies.py::test_the_name_does_not_open_a_door",
-    ],
-    "macro container renamed": [
-        "tests/uploads/test_inspection.py::test_what_is_noticed",
-        "tests/uploads/test_policies.py::test_a_macro_in_disguise_is_quarantined_by_default",
-    ],
-    "polyglots": ["tests/uploads/test_inspection.py::test_what_is_noticed"],
-    "members that lead elsewhere": [
-        "tests/processing/scanning/test_checks_of_a_file.py::test_an_archive_is_read_to_its_end",
-    ],
-    "bombs": [
-        "tests/processing/scanning/test_checks_of_a_file.py::test_an_archive_is_read_to_its_end",
-        "tests/processing/scanning/test_checks_of_a_file.py::test_a_zip_bomb_meets_the_limits",
-        "tests/acceptance/test_hostile_content.py::test_every_hostile_file_comes_to_an_end",
-    ],
-    "office bombs": [
-        "tests/processing/scanning/test_checks_of_a_file.py::test_an_archive_is_read_to_its_end",
-    ],
-    "XML entities": [
-        "tests/uploads/test_inspection.py::test_what_is_noticed",
-        "tests/acceptance/test_hostile_content.py::test_every_hostile_file_comes_to_an_end",
-    ],
-    "images": ["tests/acceptance/test_hostile_content.py::test_every_hostile_file_comes_to_an_end"],
-    "PDF": [
-        "tests/uploads/test_inspection.py::test_what_is_noticed",
-        "tests/acceptance/test_hostile_content.py::test_every_hostile_file_comes_to_an_end",
-    ],
-    "image and document tools by delegate": (
-        "No such tool is shipped or called: steps run in a process that cannot start another one "
-        "(tests/processing/sandbox/test_denials.py)."
-    ),
-    "YAML bombs and pickles": (
-        "Content is never read as YAML or as a pickle: no step has a reader for either. The "
-        "corpus' bomb runs through the campaign as text."
-    ),
-    "virus scanner evaded, down, slow, talking nonsense": [
-        "tests/processing/scanning/test_clamd.py::test_every_other_answer_means",
-        "tests/processing/scanning/test_clamd.py::test_a_scanner_that_never_answers",
-        "tests/processing/scanning/test_clamd.py::test_a_scanner_that_dies_in_the_middle",
-        "tests/processing/scanning/test_checks_of_a_file.py::test_no_clear_answer_is_no_pass",
-        "tests/processing/scanning/test_checks_of_a_file.py::test_what_clamd_would_pass_over",
-        "tests/services/test_clamd.py::test_it_finds_the_test_string_wherever_it_is",
-        "tests/services/test_clamd.py::test_what_unpacks_to_more_than_it_scans_is_not_clean",
-        "tests/processing/test_checking.py::test_a_held_file_leaves_only_when",
-    ],
-    "script in metadata": [
-        "tests/dashboard/test_upload_and_run.py::test_every_kind_of_result_is_shown",
-    ],
-    "active content served": [
-        "tests/uploads/api/test_uploads_api.py::test_content_comes_back_whole",
-        "tests/uploads/test_inspection.py::test_what_is_noticed",
-    ],
-    "formulas in tables": (
-        "Nothing is exported as CSV. The profile of a table counts cells that a spreadsheet would "
-        "run and shows them escaped (tests/processing/steps/test_csv_profile.py)."
-    ),
-}
+TABLE = ROOT / "docs" / "content-threats.md"
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
-@pytest.mark.parametrize("threat", ROWS)
+def rows() -> dict[str, str]:
+    """Return the last cell of each row by its threat."""
+    found = {}
+    for line in TABLE.read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if line.startswith("| ") and len(cells) == 4 and cells[0] != "threat":
+            found[cells[0]] = cells[3]
+    return found
+
+
+def test_the_table_has_all_its_rows() -> None:
+    assert len(rows()) == 15
+
+
+@pytest.mark.parametrize("threat", rows())
 def test_each_threat_has_its_test_or_its_reason(threat: str) -> None:
-    tried = ROWS[threat]
-    if isinstance(tried, str):
-        assert len(tried) > 40
-        return
-    for name in tried:
-        path, _, test = name.partition("::")
-        assert re.search(rf"^def {test}", (ROOT / path).read_text(), re.MULTILINE), name
+    cell = rows()[threat]
+    tests = NAMED.findall(cell)
+    assert tests or len(cell) > 40
+    assert cell.startswith("There is no ") or not NAMED.sub("", cell).strip()
+    for path, test in tests:
+        assert re.search(rf"^def {test}", (ROOT / path).read_text("utf-8"), re.MULTILINE), test
 
 
 def hostile(folder: Path) -> Iterator[Path]:

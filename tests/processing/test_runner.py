@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,8 +16,10 @@ from processing.models import Artifact, Pipeline, Run, RunState, StepRecord, Ste
 from processing.pipelines import parse
 from processing.queue import ClaimLost, ledger
 from processing.runs import cancel_run, retry_run, start_run
-from processing.sandbox import Session, Sitting
+from processing.sandbox import Sandbox, Session, Sitting
+from processing.steps import registry
 from processing.steps.contract import StepFailed
+from tests.processing.sandbox import hostile
 from uploads.intake import Offer, receive_upload
 from uploads.models import Blob, Door, Upload
 from uploads.reading import open_blob
@@ -115,6 +118,38 @@ def pipeline_of(*steps: dict[str, Any]) -> None:
     pipeline = Pipeline.objects.get(name="text")
     data = {"name": "text", "title": "Text", "media_types": ["text/*"], "steps": list(steps)}
     add_version(pipeline, parse(data))
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("segfault", "step_crashed"),
+        ("spin", "step_cpu_exceeded"),
+        ("sleep", "step_timed_out"),
+        ("fork_without_end", "step_cpu_exceeded"),
+        ("allocate", "step_out_of_memory"),
+        ("endless_output", "step_output_too_large"),
+        ("endless_artifact", "step_output_too_large"),
+    ],
+)
+def test_a_file_over_which_a_step_misbehaves_ends_as_failed_in_time(
+    upload, monkeypatch, name, code
+):
+    """Segfault, loop, fork, memory, flood: the run says which, and the step after it is skipped."""
+    monkeypatch.setattr(registry, "REGISTRY", {**registry.REGISTRY, name: hostile.REGISTRY[name]})
+    pipeline_of({"step": name}, {"step": "checksum"})
+    start_run(upload=upload)
+    with Sandbox(registry=hostile.__name__) as sandbox:
+        monkeypatch.setattr(runner, "sandbox", lambda: sandbox)
+        began = time.monotonic()
+        run = work(upload)
+        took_s = time.monotonic() - began
+    assert (run.state, run.error_code) == (RunState.FAILED, code)
+    assert run.error_detail
+    assert effects(run) == [(name, "failed"), ("checksum", "skipped")]
+    record = run.records.get(step=name)
+    assert record.duration_ms / 1000 < hostile.REGISTRY[name].limits.wall_s + 2
+    assert took_s < hostile.REGISTRY[name].limits.wall_s + 2 + 5  # with the start of a sandbox
 
 
 def test_a_step_may_read_the_text_that_another_one_made(owner):

@@ -164,6 +164,12 @@ def attempt(context: StepContext) -> Output:
     return {"errno": None}
 
 
+def fork_without_end(context: StepContext) -> Output:
+    while True:
+        with contextlib.suppress(PermissionError):
+            os.fork()
+
+
 def spin(context: StepContext) -> Output:
     while True:
         pass
@@ -389,6 +395,7 @@ def late_import(context: StepContext) -> Output:
 
 LIMITED: dict[Callable[[StepContext], Output], Limits] = {
     spin: replace(LIMITS, cpu_s=1),
+    fork_without_end: replace(LIMITS, cpu_s=1),
     spin_deaf: replace(QUICK, wall_s=1.5),
     sleep: QUICK,
     start_threads_without_end: replace(LIMITS, wall_s=2),

@@ -22,6 +22,7 @@ from tests.processing.sandbox.hostile import REGISTRY, X86
         ("segfault", "step_crashed", "SIGSEGV"),
         ("abort", "step_crashed", "SIGABRT"),
         ("real_time_signal", "step_crashed", "signal 40"),
+        ("fork_without_end", "step_cpu_exceeded", "CPU"),
         ("leave", "step_crashed", "without an answer"),
         ("hang_up", "step_crashed", "protocol"),
         ("long_output", "step_output_too_large", "limits"),
