@@ -3,7 +3,8 @@
 A backlog of files of 10 KB, each with five steps, five records and one artifact, is drained by a
 real cluster; in the same run, on the same machine and with as many processes, Celery drains a
 backlog of tasks that do nothing, through Redis and with late acknowledgement: without results, and
-with results kept in Redis, since ours are kept. The goal is half of its rate.
+with results kept in Redis, since ours are kept. The goal is half of its rate. Below stand parts of
+our side alone, which no arrangement of the rest goes below: the sandbox, the disk, the records.
 On SQLite, or on the empty database that STRONGROOM_DATABASE_URL names.
 
 Celery is installed into a folder of its own (--celery FOLDER keeps it). Without Redis on
@@ -25,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
+from uuid import UUID, uuid4
 
 import django
 import psutil
@@ -215,8 +217,8 @@ def record_us(make: Callable[[int], None]) -> float:
     return (time.perf_counter() - began) / (len(claims) * len(STEPS)) * 1e6
 
 
-def sandbox_us(sandbox: Any, files: int = 40) -> float:
-    """Return the microseconds that the sandbox adds to a step, a fifth of a child included."""
+def sandbox_ms(sandbox: Any, files_per_child: int, files: int = 64) -> float:
+    """Return the milliseconds that the sandbox adds to a file of five steps."""
     from config.ranges import BytesSource
     from processing.steps import checksum
     from processing.steps.contract import StepContext
@@ -226,12 +228,32 @@ def sandbox_us(sandbox: Any, files: int = 40) -> float:
     for _ in range(files * len(STEPS)):
         checksum.run(StepContext(io.BytesIO(content), FILE_BYTES, "text/plain", io.BytesIO))  # type: ignore[arg-type]
     bare_s = time.perf_counter() - began
+    sitting = sandbox.sitting(files_per_child=files_per_child)
     began = time.perf_counter()
     for _ in range(files):
-        with sandbox.open(BytesSource(content), "text/plain") as session:
+        with sitting.open(BytesSource(content), "text/plain", owner=UUID(int=1)) as session:
             for _ in STEPS:
                 session.run("checksum", settings={}, results={}, open_artifact=None)
-    return (time.perf_counter() - began - bare_s) / (files * len(STEPS)) * 1e6
+    sitting.close()
+    return (time.perf_counter() - began - bare_s) / files * 1e3
+
+
+def durable_ms(artifacts: int) -> float:
+    """Return the milliseconds that one of so many artifacts, made durable together, waits."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from uploads.storage import store
+
+    sinks = [(blob_id, store().create(blob_id)) for blob_id in (uuid4() for _ in range(artifacts))]
+    for _, sink in sinks:
+        sink.write(bytes(FILE_BYTES))
+    with ThreadPoolExecutor(8) as pool:
+        began = time.perf_counter()
+        list(pool.map(lambda each: each[1].commit(), sinks))
+        took_s = time.perf_counter() - began
+    for blob_id, _ in sinks:
+        store().remove(blob_id)
+    return took_s / artifacts * 1e3
 
 
 # --- The peer ---------------------------------------------------------------------------------
@@ -328,7 +350,12 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         tell(f"  of which {part}", [costs.get(part, 0.0) for _, costs in ours], "ms")
     with Sandbox() as sandbox:
         tell("one record", [record_us(make) for _ in range(asked.rounds)], "us")
-        tell("sandbox, per step", [sandbox_us(sandbox) for _ in range(asked.rounds)], "us")
+        for count in (1, 16):
+            times = [sandbox_ms(sandbox, count) for _ in range(asked.rounds)]
+            tell(f"sandbox alone, {count} to a child", times, "ms per file")
+    for count in (1, 16):
+        times = [durable_ms(count) for _ in range(asked.rounds)]
+        tell(f"artifact durable, {count} at once", times, "ms per file")
     for results, rates in peers.items():
         what = "results kept" if results else "no results"
         tell(f"Celery, nothing to do, {what}", rates, "per s")

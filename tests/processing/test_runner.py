@@ -376,7 +376,7 @@ def test_runs_behind_a_slow_one_are_given_back_as_if_never_taken(upload, owner, 
     original = Session.run
 
     def run(self: Session, name: str, **rest: Any) -> Any:
-        monkeypatch.setattr(runner, "VISIBLE_WITHIN_S", 0.0)
+        monkeypatch.setattr(runner, "PATIENCE_S", 0.0)
         monkeypatch.setattr(journal, "VISIBLE_WITHIN_S", 0.0)
         self._pulse()
         return original(self, name, **rest)
