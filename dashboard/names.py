@@ -1,5 +1,7 @@
 """How file names are shown."""
 
+import re
+
 # Marks that turn the direction of text or are not visible: a name must not look like another.
 _DECEIVING = {
     code: "\N{REPLACEMENT CHARACTER}"
@@ -9,6 +11,8 @@ _DECEIVING = {
     )
     for code in range(start, end + 1)
 }  # fmt: skip
+
+DECEIVING_IN_LINES = re.compile(f"[{''.join(map(chr, sorted(_DECEIVING.keys() - {10})))}]")
 
 
 def printable(name: str) -> str:

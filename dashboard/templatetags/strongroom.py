@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from dashboard import names
 from dashboard.findings import LEFT_OUT
 from processing.models import Outcome
 
@@ -234,9 +235,18 @@ def tick_label(milliseconds: float) -> str:
 
 
 @register.filter
+def printable(name: str) -> str:
+    """Write a name from inside of a file, such as that of a member, as names are written."""
+    return names.printable(str(name))
+
+
+@register.filter
 def as_json(value: Any) -> str:
-    """Write a JSON value to be read by people."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    """Write a JSON value to be read by people; in its strings, what is not visible as its code."""
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return names.DECEIVING_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @register.filter

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from django.http import HttpResponse
-from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+from multipart import (
+    MultipartError,
+    MultipartSegment,
+    ParserLimitReached,
+    PushMultipartParser,
+    content_disposition_unquote,
+    parse_options_header,
+)
 
 from uploads.api.digests import declared_sha256
 from uploads.api.repeating import Answer, Incoming
@@ -146,7 +153,7 @@ class MultipartReceiver:
             raise MalformedMultipart
         self._file_sha256 = declared_sha256(segment.header)
         self._arrival = self._open_file(
-            name=segment.filename,
+            name=_name_of(segment),
             declared_type=segment.content_type or "",
             said=self._said(),
         )
@@ -165,3 +172,15 @@ class MultipartReceiver:
             return Said.by({name: value.decode() for name, value in self._fields.items()})
         except UnicodeDecodeError:
             raise MalformedMultipart from None
+
+
+def _name_of(segment: MultipartSegment) -> str:
+    """Return the name of the file as it was sent.
+
+    The parser cuts off what looks like the path of an old browser; a path is to be refused.
+    """
+    header = segment.header("Content-Disposition", "")
+    _, options = parse_options_header(
+        header, unquote=lambda value, _: content_disposition_unquote(value)
+    )
+    return str(options["filename"])

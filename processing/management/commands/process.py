@@ -69,7 +69,7 @@ class Command(BaseCommand):
                 COLUMNS.format(record.step, record.attempt, record.state, *cells, error).rstrip()
             )
         for path in written:
-            self.stdout.write(f"wrote {path}")
+            self.stdout.write(f"wrote {on_one_line(path)}")
         reason = f" ({run.error_code}: {run.error_detail})" if run.error_code else ""
         self.stdout.write(f"run {run.pk} {run.state}{reason}")
 
@@ -97,7 +97,7 @@ def receive(file: Path, username: str, pipeline: str | None) -> Upload:
             return receive_upload(offer, content)
     except OSError as error:
         raise CommandError(
-            f"{file} cannot be read: {error.strerror}.", returncode=REFUSED
+            f"{on_one_line(file)} cannot be read: {error.strerror}.", returncode=REFUSED
         ) from None
     except AppError as error:
         raise CommandError(f"{error.code}: {error}", returncode=REFUSED) from None
@@ -144,8 +144,15 @@ def _open_private(path: Path) -> BinaryIO:
                 os.unlink(path.name, dir_fd=inner)
             target = os.open(path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=inner)
         except OSError as error:
-            raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
+            raise CommandError(
+                f"{on_one_line(path)} cannot be written: {error.strerror}."
+            ) from None
         return os.fdopen(target, "wb")
+
+
+def on_one_line(path: Path) -> str:
+    """Return a path as a terminal may show it: other than plain characters as their codes."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(path))
 
 
 def as_data(upload: Upload, run: Run, trace: list[StepView]) -> dict[str, Any]:
