@@ -224,6 +224,8 @@ def test_running_again_from_a_step_keeps_what_came_before(visit: Visit, owner: A
     assert text.count("from an earlier run") == 2
 
 
+# As in a request: a start that fails takes its own transaction back, and no savepoint.
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("form", "reason"),
     [
