@@ -57,11 +57,7 @@ def still_signed_in(request: Request) -> Callable[[], bool]:
     session = request._request.session
 
     def by_token() -> bool:
-        try:
-            tokens.user_of(token.payload)
-        except TokenInvalid:
-            return False
-        return True
+        return tokens.still_holds(token.payload)
 
     def by_session() -> bool:
         fresh = HttpRequest()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import TokenError
@@ -80,23 +81,30 @@ def user_of(payload: dict[str, Any]) -> User:
     return _living_family(payload).user
 
 
+def still_holds(payload: dict[str, Any]) -> bool:
+    """Tell whether a verified access token still stands for its user, without making that user."""
+    living = _living_families(payload).values_list("user_id", "user__session_version").first()
+    return living is not None and _is_of(payload, *living)
+
+
 def _living_family(payload: dict[str, Any]) -> TokenFamily:
+    family = _living_families(payload).select_related("user").first()
+    if family is None or not _is_of(payload, family.user_id, family.user.session_version):
+        raise TokenInvalid
+    return family
+
+
+def _living_families(payload: dict[str, Any]) -> QuerySet[TokenFamily]:
+    """Return the family that a token names, if it lives, as a query."""
     try:
         family_id = UUID(str(payload.get("fam")))
     except ValueError:
         raise TokenInvalid from None
-    family = (
-        TokenFamily.objects.select_related("user")
-        .filter(pk=family_id, ended_at__isnull=True, user__is_active=True)
-        .first()
-    )
-    if (
-        family is None
-        or str(family.user_id) != payload.get("sub")
-        or family.user.session_version != payload.get("sv")
-    ):
-        raise TokenInvalid
-    return family
+    return TokenFamily.objects.filter(pk=family_id, ended_at__isnull=True, user__is_active=True)
+
+
+def _is_of(payload: dict[str, Any], user_id: UUID, session_version: int) -> bool:
+    return str(user_id) == payload.get("sub") and session_version == payload.get("sv")
 
 
 def _decode_refresh(encoded: str) -> RefreshToken:

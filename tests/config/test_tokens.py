@@ -77,6 +77,8 @@ def test_revoking_ends_access_at_once(client_of, owner):
 def test_a_changed_account_ends_its_tokens_at_once(client_of, owner, change):
     client = client_of(None)
     access = sign_in(client, owner).json()["access"]
+    payload = tokens.AccessToken(access).payload
+    assert tokens.still_holds(payload)
     if change == "password":
         owner.set_password("another-long-phrase")
         owner.save()
@@ -86,6 +88,7 @@ def test_a_changed_account_ends_its_tokens_at_once(client_of, owner, change):
     else:
         owner.end_tokens()
     assert allowed(client, access) == 401
+    assert not tokens.still_holds(payload)  # nor for what began before
 
 
 def forged(payload: dict[str, Any], **changes: Any) -> dict[str, Any]:
