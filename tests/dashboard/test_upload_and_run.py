@@ -163,6 +163,22 @@ def test_every_kind_of_result_is_shown(visit: Visit, owner: Any, step: str) -> N
         assert f'download="{artifact_name}"' in text
 
 
+def test_a_text_without_words_is_said_to_have_none(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "empty.pdf", PDF)
+    words = Scene({"count": 0, "complete": True})
+    play(upload, {**checked(upload), "search_terms": words}, state=RunState.SUCCEEDED)
+    text = visit(owner).get(reverse("upload", args=[upload.pk])).content.decode()
+    assert "Its text has no words: the file is found by its name only." in text
+
+
+def test_an_empty_table_is_said_to_be_empty(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "empty.csv", b"a,b,c\n1,2,3\n")
+    profile = Scene({"rows": 0, "column_count": 0, "columns": [], "header": False})
+    play(upload, {**checked(upload), "csv_profile": profile}, state=RunState.SUCCEEDED)
+    text = visit(owner).get(reverse("upload", args=[upload.pk])).content.decode()
+    assert "The table is empty." in text
+
+
 def test_results_of_an_unknown_step_are_plain_facts(
     visit: Visit, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
