@@ -4,7 +4,7 @@ A backlog of files of 10 KB, each with five steps, five records and one artifact
 real cluster; in the same run, on the same machine and with as many processes, Celery drains a
 backlog of tasks that do nothing, through Redis and with late acknowledgement: without results, and
 with results kept in Redis, since ours are kept. The goal is half of its rate. Below stand parts of
-our side alone, which no arrangement of the rest goes below: the sandbox, the disk, the records.
+our side alone, by the clock: the sandbox, the disk, the records.
 On SQLite, or on the empty database that STRONGROOM_DATABASE_URL names.
 
 Celery is installed into a folder of its own (--celery FOLDER keeps it). Without Redis on
