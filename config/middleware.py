@@ -77,6 +77,11 @@ class NoStoreMiddleware:
         return response
 
 
+def entity_tag(content: bytes) -> str:
+    """Return the `ETag` of an answer, which changes with every byte of it."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
 class EntityTagMiddleware:
     """Give the JSON of the API an `ETag`, and answer 304 to whoever has it already."""
 
@@ -89,8 +94,7 @@ class EntityTagMiddleware:
         is_json = response.get("Content-Type") == "application/json"
         if not (is_read and is_json and request.path.startswith("/api/")):
             return response
-        digest = hashlib.sha256(response.content).hexdigest()
-        response["ETag"] = f'"{digest[:32]}"'
+        response["ETag"] = entity_tag(response.content)
         conditional = get_conditional_response(request, etag=response["ETag"], response=response)
         return cast(HttpResponse, conditional)
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dashboard import pipeline_views, views
+from dashboard import pipeline_views, views, webhook_views
 
 urlpatterns = [
     path("", views.inbox, name="home"),
@@ -29,6 +29,16 @@ urlpatterns = [
     path("runs/<uuid:pk>/", views.run, name="run"),
     path("runs/<uuid:pk>/cancel/", views.run_cancel, name="run-cancel"),
     path("runs/<uuid:pk>/retry/", views.run_retry, name="run-retry"),
+    path("webhooks/", webhook_views.webhooks, name="webhooks"),
+    path("webhooks/new/", webhook_views.webhook_new, name="webhook-new"),
+    path("webhooks/<uuid:pk>/", webhook_views.webhook, name="webhook"),
+    path("webhooks/<uuid:pk>/change/", webhook_views.webhook_change, name="webhook-change"),
+    path("webhooks/<uuid:pk>/switch/", webhook_views.webhook_switch, name="webhook-switch"),
+    path("webhooks/<uuid:pk>/rotate/", webhook_views.webhook_rotate, name="webhook-rotate"),
+    path("webhooks/<uuid:pk>/test/", webhook_views.webhook_test, name="webhook-test"),
+    path("webhooks/<uuid:pk>/delete/", webhook_views.webhook_delete, name="webhook-delete"),
+    path("deliveries/<uuid:pk>/", webhook_views.delivery, name="delivery"),
+    path("deliveries/<uuid:pk>/resend/", webhook_views.delivery_resend, name="delivery-resend"),
     path("account/", views.account, name="account"),
     path("account/theme/", views.account_theme, name="account-theme"),
 ]

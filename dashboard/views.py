@@ -48,7 +48,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     data = queries.inbox(
         authenticated_user(request),
         Narrowing.of(request.GET),
-        before=_uuid(request.GET.get("before", "")),
+        before=place_of(request.GET.get("before", "")),
     )
     return fill(request, "inbox", data, live="all")
 
@@ -178,7 +178,8 @@ def fill(
     return render(request, f"dashboard/{name}.html", context)
 
 
-def _uuid(text: str) -> UUID | None:
+def place_of(text: str) -> UUID | None:
+    """Return the id that says where a page of a list begins; None for what is no id."""
     try:
         return UUID(text)
     except ValueError:

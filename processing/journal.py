@@ -22,6 +22,7 @@ from config.events.models import Event
 from processing.artifacts import Draft
 from processing.models import StepRecord, StepState
 from processing.queue import Claim, ClaimLost, Ending, settle
+from processing.webhooks.models import Delivery
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ AT_ONCE = 8  # artifacts that are made durable at the same time
 
 @dataclass(frozen=True)
 class Note:
-    """A record as it is by now, and what its step has made: artifacts, words, a finding.
+    """A record as it is by now, and what its step has made: artifacts, words, a finding, messages.
 
     `is_personal` says whether there are personal data in the file; None where nobody looked.
     """
@@ -40,6 +41,7 @@ class Note:
     drafts: Sequence[Draft] = ()
     terms: Sequence[str] | None = None
     is_personal: bool | None = None
+    deliveries: Sequence[Delivery] = ()
 
 
 @dataclass

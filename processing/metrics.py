@@ -11,6 +11,7 @@ from processing.health import PATIENCE_S
 from processing.models import Run, RunState
 from processing.scanning.antivirus import age_days, scanner
 from processing.scanning.clamd import Clamd, NotScanned
+from processing.webhooks import metrics as webhooks
 from uploads.models import Upload, Verdict
 
 
@@ -31,6 +32,7 @@ def collect() -> Iterator[Metric]:
         ("strongroom_worker_silence_seconds", "Since the last sign of life.", silence_s),
     ):
         yield GaugeMetricFamily(name, about, value)
+    yield from webhooks.collect()
     yield from _verdicts()
     yield from _scanner()
 

@@ -2,7 +2,6 @@
 
 import atexit
 import logging
-import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,11 +14,12 @@ from django.conf import settings
 
 from config.accounts.models import User
 from config.errors import AppError
-from processing import caps, checking, children, queue, traces
+from processing import caps, checking, children, queue, telling, traces
 from processing.caps import NoTurn
 from processing.definitions import definition_of, subject_of
 from processing.journal import Journal
 from processing.models import Artifact, Run, RunState
+from processing.pauses import jittered
 from processing.pipelines import Plan, StepUse
 from processing.pipelines.plan import TEXT
 from processing.queue import Claim, ClaimLost, Ending
@@ -83,7 +83,7 @@ def _execute(bundle: "Bundle", claim: Claim) -> Ending:
     except ClaimLost:
         raise
     except NoTurn:
-        return Ending(RunState.QUEUED, due_at=queue.now() + caps.PAUSE * _jitter(), counts=False)
+        return Ending(RunState.QUEUED, due_at=queue.now() + jittered(caps.PAUSE), counts=False)
     except (StepFailed, AppError) as error:
         return _after(claim, error)
     except Exception as error:
@@ -160,6 +160,8 @@ def _run_step(
                 open_artifact=recording.drafts.open,
                 wall_s=use.timeout_s,
             )
+        if registry.get(use.step).tells:
+            telling.tell(work, use, recording, recording.outcome)
     return recording.outcome.output
 
 
@@ -171,12 +173,8 @@ def _after(claim: Claim, error: Exception) -> Ending:
     again = code in PASSING or isinstance(error, TryAgain)
     if again and claim.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
         pause = min(FIRST_PAUSE * 2 ** (claim.attempt - 1), LONGEST_PAUSE)
-        return Ending(RunState.QUEUED, due_at=queue.now() + pause * _jitter())
+        return Ending(RunState.QUEUED, due_at=queue.now() + jittered(pause))
     return Ending(RunState.FAILED, error_code=code, error_detail=detail)
-
-
-def _jitter() -> float:
-    return random.uniform(0.5, 1.5)  # noqa: S311 - not for secrets
 
 
 class Bundle:

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,8 @@ from processing.queue import Claim, ClaimLost
 from processing.sandbox import StepOutcome
 from processing.steps.contract import Output, StepFailed
 from processing.steps.search_terms import MAX_TERMS
+from processing.webhooks import outbox
+from processing.webhooks.models import Delivery
 from uploads import search, verdicts
 from uploads.encryption import seal, unseal
 from uploads.keys import upload_key, upload_keys
@@ -59,6 +61,7 @@ class Recording:
 
     drafts: Drafts
     outcome: StepOutcome | None = None
+    deliveries: list[Delivery] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def recorded(work: Work, *, position: int, step: str, kind: str) -> Iterator[Rec
         recording.outcome = getattr(error, "usage", None)
         recording.drafts.discard()
         recording.drafts.items.clear()
+        recording.deliveries.clear()
         raise
     finally:
         _complete(work, record, recording, began)
@@ -111,6 +115,7 @@ def recorded(work: Work, *, position: int, step: str, kind: str) -> Iterator[Rec
                 recording.drafts.items,
                 _terms(record, recording),
                 _is_personal(record, recording),
+                recording.deliveries,
             )
             work.journal.note(work.claim, note)
         except ClaimLost:
@@ -230,6 +235,7 @@ def write(notes: Sequence[Note]) -> None:
             if note.is_personal is not None
         }
     )
+    outbox.put([delivery for note in notes for delivery in note.deliveries])
 
 
 def _artifact(record: StepRecord, draft: Draft, blob: Blob) -> Artifact:

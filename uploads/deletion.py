@@ -65,9 +65,10 @@ def delete_upload(upload: Upload, *, cause: Cause = erasures.SYSTEM) -> None:
             blob_ids += of_member
         damage.forget(blob_ids)
         for member in reversed(family):  # members of a file go before it
+            upload_id = member.pk  # a row that is gone has none
             member.delete()
             quota.give_back(member.owner_id, member.size)
-            announce(member.owner_id, "upload.deleted", upload=member.pk)
+            announce(member.owner_id, "upload.deleted", upload=upload_id)
         transaction.on_commit(lambda: _remove_blobs(blob_ids))
     for upload_id in doomed:
         logger.info("upload deleted", extra={"upload": str(upload_id)})

@@ -78,9 +78,21 @@ def destroy_upload_key(upload_id: UUID) -> None:
 
 
 def owner_key(owner_id: UUID) -> bytes:
-    """Return the owner's key, made now if this is their first upload."""
+    """Return the owner's key, made now if this is the first thing to be sealed for them."""
     row = OwnerKey.objects.filter(pk=owner_id).first()
     return _unwrap_owner_key(row) if row is not None else _make_owner_key(owner_id)
+
+
+def kept_owner_key(owner_id: UUID) -> bytes:
+    """Return the owner's key, to open what was sealed under it.
+
+    Raises:
+        UnknownKey: it has been destroyed, or its master key is not in the key ring.
+    """
+    row = OwnerKey.objects.filter(pk=owner_id).first()
+    if row is None:
+        raise UnknownKey
+    return _unwrap_owner_key(row)
 
 
 def _make_owner_key(owner_id: UUID) -> bytes:

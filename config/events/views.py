@@ -29,7 +29,8 @@ class EventsView(APIView):
         parameters=[OpenApiParameter("Last-Event-ID", int, OpenApiParameter.HEADER)],
     )
     def get(self, request: Request) -> HttpResponseBase:
-        """Follow the caller's uploads and runs: `upload.deleted`, `run.changed`, `step.changed`.
+        """Follow what happens: `upload.judged`, `upload.deleted`, `run.changed`, `step.changed`,
+        `replay.changed`, `webhook.changed`.
 
         Each event carries ids and states as JSON; what they stand for is read from its resource.
         """

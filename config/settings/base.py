@@ -11,6 +11,7 @@ from config.settings.databases import *  # noqa: F403
 from config.settings.drop import DROP
 from config.settings.judgement import JUDGEMENT
 from config.settings.logs import *  # noqa: F403
+from config.settings.webhooks import WEBHOOKS
 
 BASE_DIR = PROJECT_DIR
 DATA_DIR = data_dir()
@@ -45,6 +46,7 @@ INSTALLED_APPS = [
     "django_q",  # before ours, which takes its pages out of the admin
     "uploads",
     "processing",
+    "processing.webhooks",
     "dashboard",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -246,6 +248,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "RunState": "processing.models.RunState",
         "StepState": "processing.models.StepState",
+        "DeliveryState": "processing.webhooks.models.DeliveryState",
+        "EventName": "processing.webhooks.events.EVENT_CHOICES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -362,6 +366,7 @@ PROCESSING: dict[str, Any] = {
     "TRACE_DAYS": env.int("STRONGROOM_TRACE_DAYS", default=30),
     # Where spans of runs are sent (OTLP over HTTP), such as http://collector:4318/v1/traces.
     "OTLP_ENDPOINT": env.str("STRONGROOM_OTLP_ENDPOINT", default=""),
+    "WEBHOOKS": WEBHOOKS,
     # The bell: workers wait on this socket, whoever submits a run rings it.
     "BELL": DATA_DIR / "run" / "bell",
 }

@@ -23,5 +23,7 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "axes": {"level": "ERROR"},
+        # Its details are those of other people's endpoints.
+        "httpcore2": {"level": "WARNING"},
     },
 }

@@ -35,6 +35,11 @@ STATES = {
     "passed": ("good", "shield-check", "Checked"),
     "quarantined": ("bad", "octagon-x", "In quarantine"),
     "not_checked": ("bad", "triangle-alert", "Not checked"),
+    "waiting": ("idle", "hourglass", "Waiting"),
+    "delivered": ("good", "circle-check", "Delivered"),
+    "on": ("good", "circle-check", "On"),
+    "off": ("idle", "circle-pause", "Off"),
+    "failing": ("bad", "triangle-alert", "Failing"),
 }
 
 # Beginning of a media type -> icon; the first that fits counts.

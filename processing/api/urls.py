@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from processing.api import replays, views
+from processing.api import replays, views, webhooks
 
 urlpatterns = [
     path("uploads/<uuid:pk>/runs/", views.UploadRunsView.as_view(), name="api-upload-runs"),
@@ -33,5 +33,24 @@ urlpatterns = [
     path("replays/<uuid:pk>/files/", replays.ReplayFilesView.as_view(), name="api-replay-files"),
     path("replays/<uuid:pk>/adopt/", replays.ReplayAdoptView.as_view(), name="api-replay-adopt"),
     path("replays/<uuid:pk>/cancel/", replays.ReplayCancelView.as_view(), name="api-replay-cancel"),
+    path("webhooks/", webhooks.WebhooksView.as_view(), name="api-webhooks"),
+    path("webhooks/<uuid:pk>/", webhooks.WebhookView.as_view(), name="api-webhook"),
+    path(
+        "webhooks/<uuid:pk>/rotate/",
+        webhooks.WebhookRotateView.as_view(),
+        name="api-webhook-rotate",
+    ),
+    path("webhooks/<uuid:pk>/test/", webhooks.WebhookTestView.as_view(), name="api-webhook-test"),
+    path(
+        "webhooks/<uuid:pk>/deliveries/",
+        webhooks.WebhookDeliveriesView.as_view(),
+        name="api-webhook-deliveries",
+    ),
+    path("deliveries/<uuid:pk>/", webhooks.DeliveryView.as_view(), name="api-delivery"),
+    path(
+        "deliveries/<uuid:pk>/resend/",
+        webhooks.DeliveryResendView.as_view(),
+        name="api-delivery-resend",
+    ),
     path("stats/", views.StatsView.as_view(), name="api-stats"),
 ]

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def submit(run_id: UUID) -> None:
-    """Write the queue entry of a run and ring, both as part of the current transaction.
+    """Write the queue entry of a run, or of a delivery, and ring, both in this transaction.
 
     Where a broker is configured it is told instead, after the commit.
     """

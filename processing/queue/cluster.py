@@ -121,8 +121,10 @@ def _sentinel(*args: Any) -> None:
 
 def _worker(*args: Any) -> None:
     from processing import runner  # noqa: PLC0415 - it imports this package
+    from processing.webhooks import courier  # noqa: PLC0415 - as above
 
     runner.prepare()  # now, not when the first file waits for it
+    courier.start()
     django_q.worker.worker(*args)
 
 

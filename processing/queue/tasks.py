@@ -26,7 +26,10 @@ lookout = Lookout()
 
 
 def execute_run(run_id: str) -> None:
-    """Execute a run, unless somebody has it, and then whatever else is due."""
+    """Execute a run, unless somebody has it, and then whatever else is due.
+
+    The id of a delivery wakes the courier, and is no run.
+    """
     _work(run_id)
 
 
@@ -37,7 +40,9 @@ def tick() -> None:
 
 def _work(run_id: str | None) -> None:
     from processing import runner  # noqa: PLC0415 - it imports this package
+    from processing.webhooks import courier  # noqa: PLC0415 - as above
 
+    courier.wake()
     try:
         heart.beat()
         if run_id is None:

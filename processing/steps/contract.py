@@ -64,6 +64,7 @@ class Step:
     read the same bytes at the door already. No content takes its process over that could not do
     worse before, so that process may go on to the owner's next file. None where a parser in C or
     Rust is at work.
+    `tells`: once it succeeds, the endpoint that its settings name is told of the run.
     `varies` names the keys of its output that differ each time, such as times it took.
     `settings_schema` is the JSON Schema of its settings; `check_settings` says what a schema
     cannot: it returns a sentence for each mistake, as (key path, sentence), before any run.
@@ -79,6 +80,7 @@ class Step:
     varies: frozenset[str] = frozenset()
     makes_children: bool = False
     shares_child: tuple[str, ...] = ()
+    tells: bool = False
 
     def reads(self, media_type: str) -> bool:
         """Tell whether the step can read a file of this type."""

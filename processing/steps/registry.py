@@ -26,6 +26,7 @@ from processing.steps import (
     thumbnail,
     to_parquet,
     validate,
+    webhook,
 )
 from processing.steps.contract import Step
 
@@ -49,6 +50,7 @@ BUILT_IN: tuple[Step, ...] = (
     table_profile.step,
     to_parquet.step,
     validate.step,
+    webhook.step,
 )
 
 

@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from processing.models import Artifact, Replay, RunState
+from processing.webhooks import endpoints
 from tests.dashboard.conftest import BACKEND
 from tests.dashboard.scenes import Scene, checked, hand_in, play
 from uploads.drop_reports import report
@@ -34,6 +35,7 @@ PERSONAL = {
     "api-stats",
     "api-uploads",
     "api-upload-by-name",
+    "api-webhooks",
     "home",
     "pipeline",
     "pipeline-activate",
@@ -42,9 +44,13 @@ PERSONAL = {
     "replay-start",
     "replays",
     "stats",
+    "webhook-new",
+    "webhooks",
 }
 OWNED = {
     "api-artifact-content": "artifact",
+    "api-delivery": "delivery",
+    "api-delivery-resend": "delivery",
     "api-replay": "replay",
     "api-replay-adopt": "replay",
     "api-replay-cancel": "replay",
@@ -58,6 +64,12 @@ OWNED = {
     "api-upload-content": "upload",
     "api-upload-runs": "upload",
     "report-dismiss": "report",
+    "api-webhook": "endpoint",
+    "api-webhook-deliveries": "endpoint",
+    "api-webhook-rotate": "endpoint",
+    "api-webhook-test": "endpoint",
+    "delivery": "delivery",
+    "delivery-resend": "delivery",
     "replay": "replay",
     "replay-adopt": "replay",
     "replay-cancel": "replay",
@@ -69,6 +81,12 @@ OWNED = {
     "upload-delete": "upload",
     "upload-fetch": "upload",
     "upload-run": "upload",
+    "webhook": "endpoint",
+    "webhook-change": "endpoint",
+    "webhook-delete": "endpoint",
+    "webhook-rotate": "endpoint",
+    "webhook-switch": "endpoint",
+    "webhook-test": "endpoint",
 }
 # A protocol that comes before who asks, and an address that authorises by itself: their own tests
 # say for whom.
@@ -104,12 +122,15 @@ def ids(owner: Any, pipelines: None) -> dict[str, UUID]:
     selection: Any = {"size": 0, "selection": {}, "created_at": timezone.now()}
     replay = Replay.objects.create(owner=owner, version=run.version, **selection)
     report(owner, name="x", error=EmptyFile(), mark="1")
+    endpoint, _ = endpoints.create(owner, name="books", url="https://1.1.1.1/", events=[])
     return {
         "upload": upload.pk,
         "run": run.pk,
         "artifact": made.pk,
         "replay": replay.pk,
         "report": DropReport.objects.get().pk,
+        "endpoint": endpoint.pk,
+        "delivery": endpoints.send_test(endpoint).pk,
     }
 
 

@@ -59,6 +59,8 @@ def pages_to_see(page: Page, url: str) -> dict[str, str]:
         "pipelines": "/pipelines/",
         "pipeline": "/pipelines/any/",
         "replays": "/replays/",
+        "webhooks": "/webhooks/",
+        "webhook-new": "/webhooks/new/",
         "account": "/account/",
         "password": "/accounts/password/change/",
         "second-factor": "/accounts/2fa/",

@@ -17,6 +17,7 @@ const NAMES = [
   "step.changed",
   "replay.changed",
   "drop.reported",
+  "webhook.changed",
 ];
 const WORDS = { live: "Live", reconnecting: "Reconnecting", paused: "Paused" };
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);

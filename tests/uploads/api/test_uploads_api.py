@@ -88,6 +88,7 @@ def test_the_answer_asks_the_database_for_nothing_that_the_intake_knows(client_o
         "uploads_ownerkey",  # wraps the key of the upload
         "uploads_ownerkey",  # hides the words of its name
         "processing_pipelineversion",
+        "webhooks_endpoint",
     ]
 
 

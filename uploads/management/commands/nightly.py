@@ -65,6 +65,7 @@ def tidy() -> None:
         ("expire", []),
         ("gc", []),
         ("compact_traces", []),
+        ("forget_deliveries", []),
         ("verify", [f"--sample={settings.UPLOADS['NIGHTLY_SAMPLE']}"]),
     ):
         try:
