@@ -400,7 +400,7 @@ def test_a_child_is_asked_for_in_the_name_of_the_files_owner(upload, stranger, m
         asked.append(owner)
         return original(self, *args, owner=owner, **rest)
 
-    monkeypatch.setattr(journal, "VISIBLE_WITHIN_S", 60.0)  # or a slow first gives back the second
+    monkeypatch.setattr(runner, "PATIENCE_S", 60.0)  # or a slow first gives back the second
     monkeypatch.setattr(Sitting, "open", open_noted)
     claims = [queue.claim(latest(each).pk, "worker") for each in (upload, other)]
     runner.execute(*(claim for claim in claims if claim))
