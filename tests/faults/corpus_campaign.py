@@ -32,6 +32,17 @@ GRACE_S = 2.0
 SANDBOX_STOPS = frozenset(
     {"step_crashed", "step_cpu_exceeded", "step_out_of_memory", "step_timed_out"}
 )
+HEADING = """# The campaign over the corpus
+
+Every file of a corpus of real and hostile files, through every step that claims its type, each in
+the sandbox, and then through its pipeline. What a step refuses, and what the sandbox ends, is
+counted; what may not happen stands at the end. Members of archives become files with runs of their
+own, which nobody takes up here: they stay queued.
+
+    python -m tests.faults.corpus_campaign FOLDER --report docs/corpus-campaign.md
+
+makes this page anew.
+"""
 
 
 class Nowhere:
@@ -72,7 +83,7 @@ def main() -> None:
     lines += ["", f"What may not happen happened {len(wrong)} times.", *wrong]
     print("\n".join(lines))
     if options.report:
-        options.report.write_text("\n".join(lines) + "\n")
+        options.report.write_text("\n".join([HEADING, *lines]) + "\n")
     sys.exit(bool(wrong))
 
 
