@@ -397,6 +397,18 @@ def test_a_worker_that_dies_in_the_middle_loses_nothing(owner, receiver, endpoin
     assert Attempt.objects.get(number=1).error_code == "worker_lost"
 
 
+def test_a_late_answer_does_not_end_what_somebody_else_is_at(owner, receiver, endpoint):
+    hand_in(owner)
+    (late,) = deliveries.claim(1)
+    Delivery.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    (now,) = deliveries.claim(1)
+    deliveries.settle(late, Answer(410, "endpoint_gone"), took_ms=1)
+    endpoint.refresh_from_db()
+    assert (only_delivery().state, endpoint.enabled) == ("waiting", True)
+    deliveries.settle(now, Answer(200), took_ms=1)
+    assert only_delivery().state == "delivered"
+
+
 def test_a_user_who_may_not_sign_in_is_told_nothing(owner, receiver, endpoint):
     hand_in(owner)
     owner.is_active = False

@@ -146,3 +146,12 @@ def test_a_replay_tells_nobody_and_differs_in_nothing(upload, owner):
     replays.compare(replay)
     assert replay.items.get().outcome == "same"
     assert Delivery.objects.count() == 1
+
+
+def test_a_step_that_is_cut_off_after_it_told_has_told_nobody(upload, monkeypatch):
+    def cut(*args: Any, **kwargs: Any) -> Any:
+        raise StepFailed("step_timed_out", "Too slow.")
+
+    monkeypatch.setattr("processing.telling.replace", cut)
+    assert work(upload).error_code == "step_timed_out"
+    assert not Delivery.objects.exists()
