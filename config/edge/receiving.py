@@ -29,6 +29,11 @@ class Delivery:
         self._writing: asyncio.Future[None] | None = None
         self._finishing: asyncio.Future[HttpResponse] | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Tell whether anything has been written."""
+        return self._writing is not None
+
     async def write(self, data: bytes) -> None:
         """Begin to write `data`, after the write before it; in a crowd, also end it."""
         await self.written()
@@ -71,9 +76,10 @@ class Delivery:
 
 
 async def pump(body: Body, delivery: Delivery) -> bytes:
-    """Write `body`, one piece at a time while the next one arrives; return the last one instead.
+    """Write `body`, one piece at a time while the next one arrives.
 
-    A small file is no more than that last piece, and so costs one change of thread, not two.
+    A small one, that is no more than one piece, is returned instead: written together with the
+    finish, it costs one change of thread, not two.
 
     A fast client's pieces come as large as the server's buffer and are written as they are; small
     ones are collected until there is enough of them to be worth a change of thread, or nothing
@@ -93,7 +99,13 @@ async def pump(body: Body, delivery: Delivery) -> bytes:
         if collected and enough:
             await delivery.write(b"".join(collected))
             collected = []
-    return b"".join(collected)
+    rest = b"".join(collected)
+    if not delivery.begun:
+        return rest
+    if rest:
+        await delivery.write(rest)
+    await delivery.written()
+    return b""
 
 
 async def receive(

@@ -14,7 +14,7 @@ def granian_command(*, host: str, port: int, application: str = APPLICATION) -> 
         # HTTP/2 is the proxy's business; without it and websockets, bodies come in faster.
         "--http": "1",
         # What one fast upload brings at a time, and about a third of what it holds in memory.
-        "--http1-buffer-size": str(768 * 1024),
+        "--http1-buffer-size": str(512 * 1024),
         "--http1-header-read-timeout": "15000",
         # Idle connections and event streams count, too.
         "--backlog": "2048",

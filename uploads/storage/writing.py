@@ -10,7 +10,7 @@ import fcntl
 import mmap
 import os
 
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 256 * 1024  # each file that arrives holds one
 # What memory, offset and length of a direct write must be a multiple of; no disk asks for more.
 # Source: Linux, open(2), "O_DIRECT".
 ALIGNMENT = 4096
