@@ -83,7 +83,10 @@ def entity_tag(content: bytes) -> str:
 
 
 class EntityTagMiddleware:
-    """Give the JSON of the API an `ETag`, and answer 304 to whoever has it already."""
+    """Give the JSON of the API an `ETag`, and answer 304 to whoever has it already.
+
+    Contents have one of their own, of bytes that are not in the response.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -92,7 +95,8 @@ class EntityTagMiddleware:
         response = self.get_response(request)
         is_read = request.method in {"GET", "HEAD"} and response.status_code == HTTPStatus.OK
         is_json = response.get("Content-Type") == "application/json"
-        if not (is_read and is_json and request.path.startswith("/api/")):
+        is_plain = is_read and is_json and not response.has_header("ETag")
+        if not (is_plain and request.path.startswith("/api/")):
             return response
         response["ETag"] = entity_tag(response.content)
         conditional = get_conditional_response(request, etag=response["ETag"], response=response)

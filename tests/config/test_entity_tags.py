@@ -2,6 +2,8 @@
 
 import pytest
 
+from config.edge.handover import SLOT, SendContent, Slot
+
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pipelines")]
 
 URL = "/api/v1/uploads/"
@@ -49,3 +51,27 @@ def test_a_tag_does_not_tell_of_what_is_anothers(api, path, client_of, stranger)
 @pytest.mark.parametrize("address", ["/healthz", "/api/v1/uploads/?state=nonsense", "/"])
 def test_what_is_no_answer_of_the_api_has_no_tag(api, address):
     assert "ETag" not in api.get(address)
+
+
+@pytest.mark.parametrize("at_the_edge", [False, True])
+def test_content_that_is_json_keeps_its_own_tag(api, at_the_edge):
+    slot = Slot()
+    served = {SLOT: slot} if at_the_edge else {}
+    tags = []
+    for body in (b'{"a": 1}', b'{"a": 2}'):
+        upload = api.put(URL + "a.json", body, content_type="application/json").json()
+        answer = api.get(upload["content_url"], **served)
+        assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+        assert answer["ETag"] == f'"{upload["sha256"]}"'
+        if at_the_edge:
+            handover = slot.handover
+            assert isinstance(handover, SendContent)
+            assert handover.source.read_at(0, len(body)) == body
+            handover.drop()
+        else:
+            assert answer.getvalue() == body
+        tags.append(answer["ETag"])
+    other = api.get(upload["content_url"], headers={"If-None-Match": tags[0]}, **served)
+    assert other.status_code == 200
+    if at_the_edge:
+        slot.handover.drop()
