@@ -137,6 +137,7 @@ REMOTE = (
         (pdf_with(bytes(5 * 1024 * 1024)), "a.pdf", "", ["active_content"]),
         (pdf_with(bytes(4_000_000)) * 5, "a.pdf", "", ["active_content"]),
         (pdf_with(b"4 0 ") * 2001, "a.pdf", "", ["active_content"]),
+        (PDF + b"/First stream\n" * 10_000, "a.pdf", "", ["active_content"]),
         # Other streams are content of pages; an encrypted one cannot be looked into
         (pdf_with(SCRIPT, says=b"/Filter/FlateDecode"), "a.pdf", "", []),
         (pdf_with(SCRIPT) + b"trailer<</Encrypt 5 0 R>>", "a.pdf", "", ["encrypted_content"]),

@@ -14,6 +14,9 @@ MAX_STREAMS = 2_000  # of objects
 MAX_STREAM_BYTES = 4 * 1024 * 1024  # unpacked
 MAX_BYTES = 16 * 1024 * 1024  # of all of them
 HEADER_BYTES = 2_048  # of a stream's dictionary
+MAX_HEADERS_BYTES = 8 * 1024 * 1024  # of all of them, which may overlap where nothing parts them
+HEADER_COST_BYTES = 64  # what the look at a header costs besides its bytes
+PIECE_BYTES = 16 * 1024  # of what is packed
 
 _ACTIVE = re.compile(rb"/(?:JavaScript|JS|Launch|SubmitForm|ImportData|RichMedia)\b")
 _EMBEDDED = re.compile(rb"/(?:EmbeddedFiles?|Filespec/EF)\b")
@@ -21,7 +24,9 @@ _ENCRYPTED = re.compile(rb"/Encrypt\b")
 _ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")  # any character of a name may be written so
 _STREAM = re.compile(rb"\bstream\r?\n")
 # Readers go by the cross-reference table, not by the type: what looks like one counts as one.
-_OF_OBJECTS = re.compile(rb"/ObjStm\b|/First\b.*/N\b|/N\b.*/First\b", re.DOTALL)
+_OBJECTS = re.compile(rb"/ObjStm\b")
+_FIRST = re.compile(rb"/First\b")
+_COUNT = re.compile(rb"/N\b")
 _FILTER = re.compile(rb"/Filter\b|/F\b")
 _FLATE = re.compile(rb"/(?:FlateDecode|Fl)\b")
 _OTHER_WAYS = re.compile(
@@ -82,31 +87,45 @@ def _objects(windows: list[bytes]) -> Iterator[bytes]:
     Raises:
         Opaque
     """
-    streams, left = 0, MAX_BYTES
+    streams, left, headers_left = 0, MAX_BYTES, MAX_HEADERS_BYTES
     for window in windows:
+        packed = memoryview(window)
         for begin in _STREAM.finditer(window):
             header = window[max(0, begin.start() - HEADER_BYTES) : begin.start()]
-            header = _plain(header[header.rfind(b"obj") + 3 :] if b"obj" in header else header)
-            if not _OF_OBJECTS.search(header) or not _FILTER.search(header):
+            header = header[header.rfind(b"obj") + 3 :] if b"obj" in header else header
+            headers_left -= len(header) + HEADER_COST_BYTES
+            if headers_left < 0:
+                raise Opaque
+            header = _plain(header)
+            if not _is_of_objects(header) or not _FILTER.search(header):
                 continue
             streams += 1
             if streams > MAX_STREAMS or _OTHER_WAYS.search(header):
                 raise Opaque
             if len(_FLATE.findall(header)) != 1:
                 raise Opaque
-            objects = _inflated(window[begin.end() :])
+            objects = _inflated(packed[begin.end() :])
             left -= len(objects)
             if left < 0:
                 raise Opaque
             yield objects
 
 
-def _inflated(packed: bytes) -> bytes:
+def _is_of_objects(header: bytes) -> bool:
+    return bool(_OBJECTS.search(header) or (_FIRST.search(header) and _COUNT.search(header)))
+
+
+def _inflated(packed: memoryview) -> bytes:
     inflater = zlib.decompressobj()
+    objects = bytearray()
     try:
-        objects = inflater.decompress(packed, MAX_STREAM_BYTES)
+        for at in range(0, len(packed), PIECE_BYTES):
+            room = MAX_STREAM_BYTES + 1 - len(objects)
+            objects += inflater.decompress(packed[at : at + PIECE_BYTES], room)
+            if len(objects) > MAX_STREAM_BYTES:
+                raise Opaque
+            if inflater.eof:
+                break
     except zlib.error:
         raise Opaque from None
-    if inflater.unconsumed_tail and not inflater.eof and len(objects) == MAX_STREAM_BYTES:
-        raise Opaque
-    return objects
+    return bytes(objects)
