@@ -183,4 +183,5 @@ def _name_of(segment: MultipartSegment) -> str:
     _, options = parse_options_header(
         header, unquote=lambda value, _: content_disposition_unquote(value)
     )
-    return str(options["filename"])
+    # One that ends with a backslash escapes its own quote, and is read in two ways.
+    return str(options.get("filename", segment.filename))

@@ -235,6 +235,11 @@ def test_post_takes_an_encoding_that_changes_nothing(client_of, owner, encoding)
     assert client_of(owner).post(URL, **form((head, TEXT))).status_code == 201
 
 
+def test_post_refuses_a_name_that_ends_in_a_backslash(client_of, owner):
+    answer = client_of(owner).post(URL, **form(file_part("a\\")))
+    assert (answer.status_code, problem_of(answer)) == (400, "name_is_a_path")
+
+
 BROKEN_TEXTS = [b"\xed\xa0\x80", b"\xff", b"\x00", b"a\x00b"]
 
 
