@@ -12,6 +12,7 @@ from uploads.policy import policy_for
 
 logger = logging.getLogger(__name__)
 
+AT_ONCE = 500
 AT_WORK = (UploadState.QUEUED, UploadState.RUNNING)
 
 
@@ -22,14 +23,19 @@ def delete_expired() -> int:
     """
     deleted = 0
     now = timezone.now()
-    for owner in User.objects.filter(uploads__isnull=False).distinct().iterator():
+    for owner in User.objects.filter(uploads__isnull=False).distinct():
         days = policy_for(owner).retention_days
         if days is None:
             continue
         old = Upload.objects.filter(owner=owner, created_at__lt=now - timedelta(days=days))
-        for upload in old.exclude(state__in=AT_WORK).iterator():
-            delete_upload(upload)
-            deleted += 1
+        old = old.exclude(state__in=AT_WORK).order_by("pk")
+        later = old
+        # Page by page: SQLite lets nobody write who still reads what was there before others wrote.
+        while batch := list(later[:AT_ONCE]):
+            later = old.filter(pk__gt=batch[-1].pk)
+            for upload in batch:
+                delete_upload(upload)
+            deleted += len(batch)
     if deleted:
         logger.info("expired uploads deleted", extra={"uploads": deleted})
     return deleted

@@ -1,6 +1,7 @@
 """What is accepted from whom: which policy wins, and what a finding does to a file."""
 
 import io
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,13 +10,14 @@ from django.conf import settings as configured
 from django.contrib.auth.models import Group
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from tests.uploads.test_inspection import GIF, PDF, PNG, PROGRAM, encrypted
 from tests.uploads.test_media_types import MACRO_MAIN, WORD, office, packed
-from uploads import checks, errors
+from uploads import checks, errors, retention
 from uploads.intake import Offer, open_upload, receive_upload
 from uploads.media_types import HEAD_BYTES
 from uploads.models import Blob, Door, IntakePolicy, Upload
@@ -274,6 +276,19 @@ def test_what_is_older_than_its_retention_is_deleted_by_the_nightly_job(owner, s
     call_command("expire", stdout=io.StringIO())
     assert set(Upload.objects.all()) == {busy, other}
     assert not Blob.objects.filter(upload=expired).exists()
+
+
+def test_what_is_expired_is_read_page_by_page(owner, monkeypatch):
+    IntakePolicy.objects.create(user=owner, retention_days=30)
+    for text in (b"x\n", b"y\n", b"z\n"):
+        receive(owner, text)
+    Upload.objects.update(created_at=timezone.now() - timedelta(days=31), state="succeeded")
+    monkeypatch.setattr(retention, "AT_ONCE", 1)
+    with CaptureQueriesContext(connection) as asked:
+        assert retention.delete_expired() == 3
+    assert not Upload.objects.exists()
+    pages = [q for q in asked if re.search(r'"created_at" < .* LIMIT 1$', q["sql"])]
+    assert len(pages) == 4
 
 
 def test_only_who_may_release_lifts_a_hold_and_it_is_recorded(client, administrator, owner):

@@ -1,11 +1,13 @@
 """Files are found by their words, by their owner alone, and the database has none of the words."""
 
 import io
+import re
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from processing import queue, runner, traces
@@ -16,6 +18,7 @@ from tests.dashboard.conftest import visit
 from uploads import search
 from uploads.deletion import delete_upload
 from uploads.intake import Offer, receive_upload
+from uploads.management.commands import index_names
 from uploads.models import Door, SearchToken, Upload
 
 __all__ = ["visit"]
@@ -120,6 +123,17 @@ def test_names_of_earlier_files_come_into_the_index_by_a_command(client_of, owne
         call_command("index_names")
     assert SearchToken.objects.count() == len(NAME_WORDS)
     assert found(client_of(owner), "spring") == [str(upload.pk)]
+
+
+def test_the_command_reads_page_by_page(owner, monkeypatch):
+    uploads = [indexed(owner) for _ in range(3)]
+    monkeypatch.setattr(index_names, "BATCH", 1)
+    SearchToken.objects.all().delete()
+    with CaptureQueriesContext(connection) as asked:
+        call_command("index_names")
+    assert SearchToken.objects.values("upload").distinct().count() == len(uploads)
+    pages = [q for q in asked if re.search(r'FROM "uploads_upload".* LIMIT 1$', q["sql"])]
+    assert len(pages) == len(uploads) + 1
 
 
 def test_a_deleted_file_leaves_no_token(owner):
