@@ -108,6 +108,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 
 # Without a mail server nothing is sent, and nothing promises it: administrators set passwords.
 vars().update(env.email_url("STRONGROOM_EMAIL_URL", default="dummymail://"))
+EMAIL_TIMEOUT = 10  # seconds; a mail server that says nothing must keep nobody
 
 # --- Sign-in --------------------------------------------------------------------------------
 

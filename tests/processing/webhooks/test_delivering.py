@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.mail.backends.smtp import EmailBackend
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -536,3 +537,7 @@ def test_settings_that_cannot_be_meant_stop_the_start(allow, values, found):
 
     allow(**values)
     assert [each.id for each in check_webhooks()] == found
+
+
+def test_a_mail_server_that_says_nothing_keeps_the_courier_for_seconds():
+    assert EmailBackend().timeout in range(1, 31)
