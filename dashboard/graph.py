@@ -72,29 +72,26 @@ def picture_of(definition: PipelineDefinition, states: Mapping[str, str] | None 
         left = (width - (len(members) * (WIDTH + GAP_X) - GAP_X)) / 2
         for column, place in enumerate(members):
             places[place] = (left + column * (WIDTH + GAP_X), MARGIN + row * (HEIGHT + GAP_Y))
-    boxes = []
+    boxes: dict[int, Box] = {}
     titles = titles_of(definition)
     for place in graph.order:
         use = definition.steps[place]
         x, y = places[place]
-        boxes.append(
-            Box(
-                name=use.name,
-                step=use.step,
-                title=titles[use.name],
-                label=_short(titles[use.name]),
-                needs=[titles[definition.steps[need].name] for need in graph.needs[place]],
-                follows=not graph.chosen[place],
-                when=use.when,
-                state=(states or {}).get(use.name, "") if states is not None else "",
-                x=x,
-                y=y,
-            )
+        boxes[place] = Box(
+            name=use.name,
+            step=use.step,
+            title=titles[use.name],
+            label=_short(titles[use.name]),
+            needs=[titles[definition.steps[need].name] for need in graph.needs[place]],
+            follows=not graph.chosen[place],
+            when=use.when,
+            state=(states or {}).get(use.name, "") if states is not None else "",
+            x=x,
+            y=y,
         )
-    by_title = {box.title: box for box in boxes}
-    lines = [_line(by_title[need], box) for box in boxes for need in box.needs]
+    lines = [_line(boxes[need], box) for place, box in boxes.items() for need in graph.needs[place]]
     height = len(rows) * (HEIGHT + GAP_Y) - GAP_Y + 2 * MARGIN
-    return Picture(width, height, boxes, lines, states is not None)
+    return Picture(width, height, list(boxes.values()), lines, states is not None)
 
 
 def _line(upper: Box, lower: Box) -> Line:

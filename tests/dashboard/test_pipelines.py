@@ -65,6 +65,24 @@ def test_steps_stand_below_all_they_need() -> None:
         assert 0 <= box.y <= picture.height - picture.box_height
 
 
+def test_steps_of_one_title_keep_their_own_lines() -> None:
+    twins = """
+name: twins
+title: Twins
+media_types: [text/plain]
+steps:
+  - media_type
+  - {step: checksum, name: of_copy}
+  - {step: checksum, name: checksum_of_copy, needs: [media_type]}
+  - {step: lines, needs: [of_copy]}
+"""
+    picture = picture_of(read_source(twins))
+    boxes = {box.name: box for box in picture.boxes}
+    assert boxes["of_copy"].title == boxes["checksum_of_copy"].title
+    begin = f"M{boxes['of_copy'].middle:g} "
+    assert [line.path.startswith(begin) for line in picture.lines].count(True) == 1
+
+
 def test_the_picture_has_a_table_twin_and_no_style(visit: Visit, owner: Any) -> None:
     added()
     text = page(visit(owner), "pipeline", "mine")
