@@ -9,10 +9,11 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 COMMAND = re.compile(r"manage\.py ([a-z_]+)")
+VARIABLE = re.compile(r'"STRONGROOM_[A-Z0-9_]+"')
+OPERATIONS = ROOT / "docs" / "operations.md"
+ROOMS = ("config", "uploads", "processing", "dashboard")
 OURS = {
-    path.stem
-    for room in ("config", "uploads", "processing")
-    for path in (ROOT / room / "management" / "commands").glob("*.py")
+    path.stem for room in ROOMS for path in (ROOT / room / "management" / "commands").glob("*.py")
 }
 DJANGOS = {"migrate", "check", "shell", "createsuperuser", "changepassword", "collectstatic"}
 
@@ -28,6 +29,20 @@ def test_every_link_leads_somewhere(page):
 def test_every_command_that_is_named_exists(page):
     named = set(COMMAND.findall(page.read_text()))
     assert named <= OURS | DJANGOS, named - OURS - DJANGOS
+
+
+def test_every_command_of_ours_is_among_those_of_operations():
+    named = set(re.findall(r"`(?:manage\.py )?([a-z_]+)\b", OPERATIONS.read_text()))
+    assert OURS - {"__init__"} <= named, OURS - named
+
+
+def test_every_variable_that_is_read_is_documented():
+    code = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    read = {name for path in code for name in VARIABLE.findall(path.read_text())}
+    said = " ".join(page.read_text() for page in PAGES)
+    unsaid = {name for name in read if name.strip('"') not in said}
+    assert len(read) > 40
+    assert not unsaid
 
 
 def test_the_readme_is_short_and_begins_with_the_two_commands():
