@@ -67,11 +67,6 @@ def open_reports(owner: User, *, most: int) -> Sequence[Report]:
     ]  # fmt: skip
 
 
-def count_open(owner: User) -> int:
-    """Return how many reports `owner` has not dismissed."""
-    return DropReport.objects.filter(owner=owner, dismissed_at=None).count()
-
-
 def dismiss(owner: User, report_id: UUID | None) -> bool:
     """Show a report no more, or all of them; tell whether there was any. It is not made again."""
     rows = DropReport.objects.filter(owner=owner)
