@@ -1,18 +1,14 @@
 """What every request gets: the address it really came from, and an id for the logs."""
 
-import hashlib
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import cast
 from uuid import uuid4
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils.cache import get_conditional_response
 
 HEADER = "X-Request-ID"
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -75,32 +71,6 @@ class NoStoreMiddleware:
             # What has a tag is asked for again with it; only its owner's own cache may hold it.
             response["Cache-Control"] = "private, no-cache" if "ETag" in response else "no-store"
         return response
-
-
-def entity_tag(content: bytes) -> str:
-    """Return the `ETag` of an answer, which changes with every byte of it."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-
-
-class EntityTagMiddleware:
-    """Give the JSON of the API an `ETag`, and answer 304 to whoever has it already.
-
-    Contents have one of their own, of bytes that are not in the response.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        is_read = request.method in {"GET", "HEAD"} and response.status_code == HTTPStatus.OK
-        is_json = response.get("Content-Type") == "application/json"
-        is_plain = is_read and is_json and not response.has_header("ETag")
-        if not (is_plain and request.path.startswith("/api/")):
-            return response
-        response["ETag"] = entity_tag(response.content)
-        conditional = get_conditional_response(request, etag=response["ETag"], response=response)
-        return cast(HttpResponse, conditional)
 
 
 class RequestIdMiddleware:

@@ -73,7 +73,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "config.middleware.NoStoreMiddleware",
     "config.middleware.RequestIdMiddleware",
-    "config.middleware.EntityTagMiddleware",
+    "config.entity_tags.EntityTagMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

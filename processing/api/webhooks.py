@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from config.accounts.authentication import authenticated_user
 from config.edge.errors import PreconditionFailed
-from config.middleware import entity_tag
+from config.entity_tags import entity_tag
 from processing.webhooks import endpoints
 from processing.webhooks.events import EVENT_CHOICES, body_of
 from processing.webhooks.models import Attempt, Delivery, Endpoint

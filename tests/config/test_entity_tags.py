@@ -53,6 +53,14 @@ def test_what_is_no_answer_of_the_api_has_no_tag(api, address):
     assert "ETag" not in api.get(address)
 
 
+def test_who_wants_another_version_is_told_so_as_a_problem(api, path):
+    tag = api.get(path)["ETag"]
+    assert api.get(path, headers={"If-Match": tag}).status_code == 200
+    other = api.get(path, headers={"If-Match": '"other"'})
+    assert (other.status_code, other["Content-Type"]) == (412, "application/problem+json")
+    assert other.json()["code"] == "precondition_failed"
+
+
 @pytest.mark.parametrize("at_the_edge", [False, True])
 def test_content_that_is_json_keeps_its_own_tag(api, at_the_edge):
     slot = Slot()
