@@ -25,6 +25,17 @@ def test_every_link_leads_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_every_page_is_reached_from_another():
+    pages = set((ROOT / "docs").glob("*.md"))
+    linked = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in LINK.findall(page.read_text())
+        if "://" not in target and (page.parent / target).resolve() != page
+    }
+    assert not pages - linked
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_is_named_exists(page):
     named = set(COMMAND.findall(page.read_text()))
