@@ -162,7 +162,8 @@ class DropFolder:
 
     def discard(self, claimed: Claimed, taken: Version | None) -> None:
         """Remove the file that was taken in, if it is still that one; put any other one back."""
-        with self.place_of(claimed) as place, suppress(FileNotFoundError):
+        gone = suppress(FileNotFoundError, NotADirectoryError)
+        with gone, self.place_of(claimed) as place:
             status = os.stat(claimed.name, dir_fd=place, follow_symlinks=False)
             if taken == Version.of(status):
                 os.unlink(claimed.name, dir_fd=place)

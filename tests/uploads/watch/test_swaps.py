@@ -4,6 +4,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -203,6 +204,16 @@ def test_a_file_that_is_taken_away_while_it_is_read_is_an_upload_once(
     scene.drop("x", FIRST)
     scene.watch()
     assert content_of(Upload.objects.get()) == FIRST
+
+
+def test_a_claim_that_is_taken_away_after_the_commit_gets_its_receipt(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    during_receive(monkeypatch, lambda path: shutil.rmtree(path.parent), scene, after=True)
+    scene.drop("x", FIRST)
+    scene.watch()
+    scene.end_runs()
+    assert scene.everything() == {"processed": ["x.json"]}
 
 
 def test_a_second_file_in_a_claim_is_not_taken_for_the_first(
