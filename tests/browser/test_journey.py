@@ -2,10 +2,11 @@
 
 import hashlib
 import re
+import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.browser import papers
 from tests.browser.conftest import Stack
@@ -135,12 +136,19 @@ def test_a_whole_folder_is_handed_in(demo: Page, tmp_path: Path) -> None:
         expect(row(demo, name)).to_have_attribute("data-state", "succeeded", timeout=SLOW_MS)
 
 
+def answer_late(route: Route) -> None:
+    response = route.fetch(max_redirects=0)
+    time.sleep(1)
+    route.fulfill(response=response)
+
+
 def test_a_deleted_file_leaves_the_inbox(demo: Page) -> None:
     choose(demo, payload("gone.txt", b"soon gone\n"))
     expect(row(demo, "gone.txt")).to_have_attribute("data-state", "succeeded", timeout=SLOW_MS)
     expect(demo.locator("#arriving li")).to_have_count(0)
     demo.get_by_role("link", name="gone.txt").first.click()
     demo.get_by_role("link", name="Delete").click()
+    demo.route("**/delete/", answer_late)  # so that the page hears of it first
     demo.get_by_role("button", name="Delete for good").click()
     expect(demo.get_by_text("The file and everything made of it are deleted.")).to_be_visible()
     expect(demo.get_by_text("gone.txt")).to_have_count(0)

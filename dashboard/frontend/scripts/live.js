@@ -44,6 +44,7 @@ class Page {
     this.fetching = false;
     this.stale = false;
     this.lastFetch = 0;
+    this.leaving = false; // a form is on its way, whose answer is the next page
   }
 
   start() {
@@ -51,7 +52,13 @@ class Page {
     this.marker.addEventListener("click", () => this.setPaused(!this.paused));
     document.addEventListener("visibilitychange", () => this.connectOrRest());
     window.addEventListener("pagehide", () => this.disconnect());
-    window.addEventListener("pageshow", () => this.connectOrRest());
+    window.addEventListener("pageshow", () => {
+      this.leaving = false;
+      this.connectOrRest();
+    });
+    document.addEventListener("submit", (event) => {
+      this.leaving ||= event.target.method === "post";
+    });
     document.addEventListener("strongroom:stale", () => this.refresh());
     setInterval(() => this.poll(), POLL_MS);
     setInterval(() => this.followRunning(), 1000);
@@ -145,7 +152,7 @@ class Page {
       return; // no network: the next event or poll tries again
     }
     if (response.redirected || response.status === 404) {
-      location.reload(); // signed out, or deleted elsewhere
+      if (!this.leaving) location.reload(); // signed out, or deleted elsewhere
       return;
     }
     if (!response.ok) return;
