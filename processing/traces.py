@@ -230,7 +230,7 @@ def write(notes: Sequence[Note]) -> None:
             search.index(note.record.run.upload, note.terms)
     verdicts.tell_personal_data(
         {
-            note.record.run.upload_id: note.is_personal
+            (note.record.run.upload_id, note.record.step): note.is_personal
             for note in notes
             if note.is_personal is not None
         }

@@ -16,7 +16,7 @@ from uploads.validation import Action, Policy
 logger = logging.getLogger(__name__)
 
 INTAKE = "intake"  # as the source of a finding
-PERSONAL_DATA = "personal_data"  # as a finding, and as its source: the step that looks for it
+PERSONAL_DATA = "personal_data"  # as a finding; its source is the step that looked
 
 
 def first_verdict(actions: Mapping[str, Action], media_type: str, rules: Policy) -> Verdict:
@@ -36,17 +36,15 @@ def keep_findings(upload_id: UUID, actions: Mapping[str, Action], *, source: str
     return Finding.objects.bulk_create(findings, ignore_conflicts=True)
 
 
-def tell_personal_data(found: Mapping[UUID, bool]) -> None:
-    """Keep, by upload, whether the latest look at its text found personal data."""
-    gone = [upload_id for upload_id, is_there in found.items() if not is_there]
-    if gone:
-        Finding.objects.filter(upload_id__in=gone, code=PERSONAL_DATA).delete()
+def tell_personal_data(found: Mapping[tuple[UUID, str], bool]) -> None:
+    """Keep, by upload and step, whether the step's latest look at a text found personal data."""
+    for (upload_id, step), is_there in found.items():
+        if not is_there:
+            Finding.objects.filter(upload=upload_id, code=PERSONAL_DATA, source=step).delete()
     Finding.objects.bulk_create(
         (
-            Finding(
-                upload_id=upload_id, code=PERSONAL_DATA, action=Action.FLAG, source=PERSONAL_DATA
-            )
-            for upload_id, is_there in found.items()
+            Finding(upload_id=upload_id, code=PERSONAL_DATA, action=Action.FLAG, source=step)
+            for (upload_id, step), is_there in found.items()
             if is_there
         ),
         ignore_conflicts=True,

@@ -466,6 +466,21 @@ def test_personal_data_are_a_finding_for_as_long_as_they_are_found(owner):
         assert list(upload.findings.values_list("code", flat=True)) == expected
 
 
+def test_a_look_that_finds_nothing_leaves_what_another_step_found(owner):
+    offer = Offer(owner=owner, name="a.txt", declared_type="text/plain", door=Door.API)
+    upload = receive_upload(offer, io.BytesIO(b"anna@example.org wrote\n"))
+    looks = {"first": "email", "second": "iban"}
+    pipeline_of(
+        *(
+            {"step": "personal_data", "name": name, "settings": {"kinds": [kind]}}
+            for name, kind in looks.items()
+        )
+    )
+    start_run(upload=upload)
+    assert work(upload).state == RunState.SUCCEEDED
+    assert list(upload.findings.values_list("code", "source")) == [("personal_data", "first")]
+
+
 def test_running_again_makes_a_new_run_and_leaves_the_old_trace(upload):
     first = work(upload)
     again = start_run(upload=upload, pipeline="any")
