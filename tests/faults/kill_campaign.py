@@ -30,6 +30,8 @@ TARGETS = {
 }
 BACKLOG = 60  # runs that wait, at the least, while there are kills
 MAX_PAUSE_S = 1.5
+# How a run ends that was interrupted in all its attempts.
+GIVEN_UP = frozenset({"attempts_exhausted", "sandbox_lost", "sandbox_not_started"})
 
 
 def kill(cluster: Cluster, target: str) -> bool:
@@ -63,7 +65,9 @@ def storm(cluster: Cluster, client: Client, kills: int) -> Counter[str]:
 def retried() -> Counter[str]:
     """Queue again what failed, and return why: a killed child is told as the system's doing.
 
-    A run may be given up when its workers were killed as often as it had attempts, no sooner.
+    What is tried again may be given up when as many attempts were interrupted as there are, no
+    sooner. An attempt whose worker was killed leaves an abandoned record, one whose sandbox was
+    killed a failed one.
     """
     from django.conf import settings
 
@@ -72,11 +76,9 @@ def retried() -> Counter[str]:
 
     reasons: Counter[str] = Counter()
     for run in Run.objects.filter(state=RunState.FAILED):
-        abandoned = run.records.filter(state=StepState.ABANDONED).count()
-        early = run.error_code == "attempts_exhausted" and (
-            abandoned < settings.PROCESSING["MAX_ATTEMPTS"]
-        )
-        reasons["attempts_exhausted too early" if early else run.error_code] += 1
+        interrupted = run.records.filter(state__in=(StepState.ABANDONED, StepState.FAILED)).count()
+        early = run.error_code in GIVEN_UP and interrupted < settings.PROCESSING["MAX_ATTEMPTS"]
+        reasons[f"{run.error_code} too early" if early else run.error_code] += 1
         retry_run(run)
     return reasons
 
@@ -108,7 +110,7 @@ def main() -> int:
         not_succeeded = Run.objects.exclude(state=RunState.SUCCEEDED).count()
         if not_succeeded:
             wrong.append(f"{not_succeeded} runs did not succeed in the end")
-        unexpected = set(reasons) - {"step_out_of_memory", "attempts_exhausted"}
+        unexpected = set(reasons) - {"step_out_of_memory", *GIVEN_UP}
         wrong += [f"runs failed with {code}" for code in sorted(unexpected)]
         states = Counter(StepRecord.objects.values_list("state", flat=True))
         print(f"# Kill campaign: {done.total()} kills, {len(wrong)} violations\n")
