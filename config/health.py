@@ -1,12 +1,14 @@
 """Is it alive, is it ready, how is it doing: for supervisors, balancers and Prometheus.
 
 The rooms above register what must work by the dotted paths in settings.HEALTH_CHECKS: functions
-without arguments that return a state.
+without arguments that return a state, or a finding where there is more to tell.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from hmac import compare_digest
@@ -40,7 +42,18 @@ class Health(StrEnum):
     NOT_INSTALLED = "not_installed"
 
 
-Check = Callable[[], Health]
+Fact = str | int | float | datetime | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The state of one part. `facts` are for administrators; names carry units, none is secret."""
+
+    health: Health
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+Check = Callable[[], Health | Finding]
 
 
 @require_safe
@@ -54,7 +67,7 @@ def healthz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """Say whether files can be taken in and worked on."""
-    found = findings()
+    found = {name: finding.health for name, finding in findings().items()}
     ready = Health.FAILED not in found.values()
     response = JsonResponse(
         {"status": "ready" if ready else "not_ready", "checks": found},
@@ -76,11 +89,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
     )
 
 
-def database() -> Health:
+def database() -> Finding:
     """Ask the database something."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-        return Health.OK if cursor.fetchone() == (1,) else Health.FAILED
+        health = Health.OK if cursor.fetchone() == (1,) else Health.FAILED
+    return Finding(health, {"engine": connection.display_name})
 
 
 class _Findings:
@@ -88,10 +102,10 @@ class _Findings:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._found: dict[str, Health] = {}
+        self._found: dict[str, Finding] = {}
         self._found_at = 0.0
 
-    def get(self) -> dict[str, Health]:
+    def get(self) -> Mapping[str, Finding]:
         with self._lock:
             if not self._found or time.monotonic() - self._found_at > FRESH_S:
                 before = self._found
@@ -104,9 +118,10 @@ class _Findings:
 findings = _Findings().get
 
 
-def _log_changes(before: dict[str, Health], now: dict[str, Health]) -> None:
-    for name, health in now.items():
-        if before.get(name, health) is not health:
+def _log_changes(before: Mapping[str, Finding], now: Mapping[str, Finding]) -> None:
+    for name, finding in now.items():
+        health = finding.health
+        if before.get(name, finding).health is not health:
             bad = health in {Health.FAILED, Health.REFUSING}
             level = logging.WARNING if bad else logging.INFO
             logger.log(level, "health changed", extra={"check": name, "health": health})
@@ -119,17 +134,18 @@ def _checks() -> dict[str, Check]:
     }
 
 
-def _imported_check(path: str) -> Health:
+def _imported_check(path: str) -> Health | Finding:
     check: Check = import_string(path)
     return check()
 
 
-def _run(name: str, check: Check) -> Health:
+def _run(name: str, check: Check) -> Finding:
     try:
-        return check()
+        found = check()
     except Exception:
         logger.exception("health check failed", extra={"check": name})
-        return Health.FAILED
+        return Finding(Health.FAILED)
+    return found if isinstance(found, Finding) else Finding(found)
 
 
 def _is_local(request: HttpRequest) -> bool:

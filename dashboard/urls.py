@@ -22,6 +22,7 @@ urlpatterns = [
     path("reports/dismiss/", views.reports_dismiss, name="reports-dismiss"),
     path("reports/<uuid:pk>/dismiss/", views.report_dismiss, name="report-dismiss"),
     path("stats/", views.stats, name="stats"),
+    path("status/", views.status, name="status"),
     path("uploads/<uuid:pk>/", views.upload, name="upload"),
     path("uploads/<uuid:pk>/run/", views.upload_run, name="upload-run"),
     path("uploads/<uuid:pk>/fetch/", views.upload_fetch, name="upload-fetch"),

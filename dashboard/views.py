@@ -18,6 +18,7 @@ from config.errors import AppError
 from config.problems import error_response
 from dashboard import queries
 from dashboard.narrowing import Narrowing
+from dashboard.status import status_page
 from processing import runs
 from uploads.deletion import delete_upload
 from uploads.drop_reports import dismiss
@@ -75,6 +76,13 @@ def reports_dismiss(request: HttpRequest) -> HttpResponse:
 def stats(request: HttpRequest) -> HttpResponse:
     """Show counts, rates, times and errors."""
     return fill(request, "stats", queries.stats_page(authenticated_user(request)), live="all")
+
+
+@page
+@require_safe
+def status(request: HttpRequest) -> HttpResponse:
+    """Show whether the service is well."""
+    return fill(request, "status", status_page(authenticated_user(request)), live="none")
 
 
 @page

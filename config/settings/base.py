@@ -274,7 +274,9 @@ SIMPLE_JWT: dict[str, Any] = {
 # Rooms above register with this one by dotted paths: what must work, what is counted, what a
 # start prepares.
 HEALTH_CHECKS: dict[str, str] = {
+    "disk": "uploads.health.disk",
     "storage": "uploads.health.storage",
+    "keys": "uploads.health.keys",
     "drop_folders": "uploads.health.drop_folders",
     "worker": "processing.health.worker",
     "sandbox": "processing.health.sandbox",

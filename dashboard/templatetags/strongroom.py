@@ -40,6 +40,12 @@ STATES = {
     "on": ("good", "circle-check", "On"),
     "off": ("idle", "circle-pause", "Off"),
     "failing": ("bad", "triangle-alert", "Failing"),
+    "ok": ("good", "circle-check", "Well"),
+    "degraded": ("bad", "triangle-alert", "Limited"),
+    "refusing": ("bad", "ban", "Refusing"),
+    "not_installed": ("idle", "circle-pause", "Not set up"),
+    "alive": ("good", "circle-check", "Alive"),
+    "silent": ("bad", "unplug", "Silent"),
 }
 
 # Beginning of a media type -> icon; the first that fits counts.
@@ -60,14 +66,6 @@ TYPE_ICONS = (
     ("application/gzip", "archive"),
     ("application/x-tar", "archive"),
 )
-
-DOOR_ICONS = {
-    "web": "globe",
-    "api": "plug",
-    "folder": "folder-down",
-    "command": "square-terminal",
-    "member": "archive",
-}
 
 # What the step `personal_data` looks for.
 PERSONAL_KINDS = {
@@ -119,12 +117,6 @@ def histogram(bars: Sequence[int]) -> SafeString:
 def type_icon(media_type: str) -> str:
     """Return the name of the icon for a media type."""
     return next((name for start, name in TYPE_ICONS if media_type.startswith(start)), "file")
-
-
-@register.filter
-def door_icon(door: str) -> str:
-    """Return the name of the icon for a door."""
-    return DOOR_ICONS.get(door, "file")
 
 
 @register.inclusion_tag("dashboard/parts/pill.html")

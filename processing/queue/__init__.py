@@ -10,7 +10,7 @@ from django.db import transaction
 from processing.queue import ledger
 from processing.queue.broker import BellBroker, submit
 from processing.queue.clock import now
-from processing.queue.heartbeat import QueueHealth, health
+from processing.queue.heartbeat import QueueHealth, WorkerSigns, health, workers
 from processing.queue.keeper import held, is_lost
 from processing.queue.ledger import (
     Claim,
@@ -33,6 +33,7 @@ __all__ = [
     "ClaimLost",
     "Ending",
     "QueueHealth",
+    "WorkerSigns",
     "cancel",
     "claim",
     "finish",
@@ -48,6 +49,7 @@ __all__ = [
     "settle",
     "stopping",
     "submit",
+    "workers",
 ]
 
 

@@ -4,11 +4,12 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import Error, connection
-from django.db.models import Max, Min
+from django.db.models import Count, Max, Min
 
 from processing.models import Run, RunState, Worker
 from processing.queue import clock
@@ -41,6 +42,34 @@ def health() -> QueueHealth:
         oldest_due_s=max(0.0, (now - due).total_seconds()) if due else 0.0,
         ready=silence_s is not None and silence_s <= SILENCE_S,
     )
+
+
+@dataclass(frozen=True)
+class WorkerSigns:
+    """What one worker has shown lately. `runs` are those that it holds."""
+
+    name: str
+    seen_at: datetime
+    is_alive: bool
+    runs: int
+
+
+def workers() -> Sequence[WorkerSigns]:
+    """Return all workers that were heard of in the last hour, in two queries."""
+    now = clock.now()
+    held = {
+        name: (end - lease(), count)
+        for name, end, count in Run.objects.filter(state=RunState.RUNNING)
+        .values_list("worker")
+        .annotate(Max("lease_expires_at"), Count("pk"))
+    }
+    signs = []
+    for worker in Worker.objects.filter(seen_at__gt=now - FORGOTTEN).order_by("name"):
+        renewed_at, runs = held.get(worker.name, (worker.seen_at, 0))
+        seen_at = max(worker.seen_at, renewed_at)
+        is_alive = (now - seen_at).total_seconds() <= SILENCE_S
+        signs.append(WorkerSigns(worker.name, seen_at, is_alive, runs))
+    return signs
 
 
 def last_sign_of_life(workers: str = "") -> datetime | None:

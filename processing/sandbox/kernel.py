@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import resource
 import struct
 import sys
 from dataclasses import dataclass
@@ -61,18 +62,19 @@ class Support:
 
     landlock: int
     seccomp: bool
+    limits: bool
 
     @property
     def complete(self) -> bool:
         """Return whether steps can run as documented."""
-        return self.landlock > 0 and self.seccomp
+        return self.landlock > 0 and self.seccomp and self.limits
 
 
 def support() -> Support:
     """Ask the kernel, without changing anything."""
     if not sys.platform.startswith("linux"):
-        return Support(landlock=0, seccomp=False)
-    return Support(landlock=_landlock_version(), seccomp=_has_seccomp())
+        return Support(landlock=0, seccomp=False, limits=False)
+    return Support(landlock=_landlock_version(), seccomp=_has_seccomp(), limits=_has_limits())
 
 
 def _landlock_version() -> int:
@@ -88,6 +90,15 @@ def _has_seccomp() -> bool:
         return False
     try:
         syscall(number, SECCOMP_GET_ACTION_AVAIL, 0, struct.pack("=I", SECCOMP_RET_ERRNO))
+    except OSError:
+        return False
+    return True
+
+
+def _has_limits() -> bool:
+    """Tell whether one process can set the limits of another, which workers do before each step."""
+    try:
+        resource.prlimit(0, resource.RLIMIT_AS)
     except OSError:
         return False
     return True

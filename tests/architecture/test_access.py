@@ -44,6 +44,7 @@ PERSONAL = {
     "replay-start",
     "replays",
     "stats",
+    "status",
     "webhook-new",
     "webhooks",
 }

@@ -56,6 +56,7 @@ def pages_to_see(page: Page, url: str) -> dict[str, str]:
         "inbox-attention": "/?show=attention",
         "inbox-narrowed": "/?kind=text&finding=any",
         "stats": "/stats/",
+        "status": "/status/",
         "pipelines": "/pipelines/",
         "pipeline": "/pipelines/any/",
         "replays": "/replays/",

@@ -16,7 +16,14 @@ pytestmark = pytest.mark.usefixtures("pipelines")
 
 NOWHERE = UUID("00000000-0000-7000-8000-000000000000")
 
-PAGES = [("home", None), ("stats", None), ("account", None), ("upload", "upload"), ("run", "run")]
+PAGES = [
+    ("home", None),
+    ("stats", None),
+    ("status", None),
+    ("account", None),
+    ("upload", "upload"),
+    ("run", "run"),
+]
 ACTIONS = [
     ("upload-run", "upload"),
     ("upload-delete", "upload"),

@@ -21,6 +21,14 @@ from processing.sandbox import Support, kernel
 def test_the_sandbox_says_whether_steps_are_locked_in_refuse_or_run_without(
     monkeypatch: Any, settings: Any, landlock: int, is_allowed: bool, said: Health
 ) -> None:
-    monkeypatch.setattr(kernel, "support", lambda: Support(landlock=landlock, seccomp=True))
+    support = Support(landlock=landlock, seccomp=True, limits=True)
+    monkeypatch.setattr(kernel, "support", lambda: support)
     settings.PROCESSING = {**settings.PROCESSING, "ALLOW_UNSANDBOXED": is_allowed}
-    assert health.sandbox() == said
+    found = health.sandbox()
+    assert found.health == said
+    assert found.facts == {
+        "landlock_version": landlock,
+        "seccomp": True,
+        "resource_limits": True,
+        "unsandboxed_allowed": is_allowed,
+    }

@@ -2,15 +2,14 @@
 //
 // An event says only that something changed. The page is then fetched again and its live regions
 // are morphed into the new ones, so that every state on the screen comes from the database, and
-// focus, scroll position and opened folds stay. Where events cannot come through, the page asks
-// every few seconds instead.
+// focus, scroll position and opened folds stay. Where events cannot come through, or there are none
+// of what is shown (`data-polls`), the page asks every few seconds instead.
 
 import { Idiomorph } from "idiomorph";
 import { refreshAges } from "./ages.js";
 import { say } from "./announcer.js";
 
 const NAMES = [
-  "upload.created",
   "upload.judged",
   "upload.deleted",
   "run.changed",
@@ -22,7 +21,7 @@ const NAMES = [
 const WORDS = { live: "Live", reconnecting: "Reconnecting", paused: "Paused" };
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 const MIN_INTERVAL_MS = 150; // between two fetches, so that a burst of events costs few
-const POLL_MS = 5000; // while events do not come
+const POLL_MS = 5000; // where events do not come
 const RECONNECT_MS = 15000; // after the server closed the stream for good
 
 const morphing = {
@@ -109,7 +108,7 @@ class Page {
   }
 
   concerns(data) {
-    return this.scopes.some(([kind, id]) => kind === "all" || data[kind] === id);
+    return this.scopes.some(([kind, id]) => kind === "all" || (id && data[kind] === id));
   }
 
   show(state) {
@@ -119,7 +118,8 @@ class Page {
 
   poll() {
     const state = document.documentElement.dataset.liveState;
-    if (state === "reconnecting" && !document.hidden) this.refresh();
+    const asks = state === "reconnecting" || document.querySelector("[data-polls]");
+    if (asks && !document.hidden) this.refresh();
   }
 
   // Bars of a running step grow without any event.

@@ -193,7 +193,12 @@ def test_a_sandbox_that_is_killed_while_it_starts_may_start_the_next_time(
 
 
 @pytest.mark.parametrize(
-    "support", [Support(landlock=0, seccomp=True), Support(landlock=7, seccomp=False)]
+    "support",
+    [
+        Support(landlock=0, seccomp=True, limits=True),
+        Support(landlock=7, seccomp=False, limits=True),
+        Support(landlock=7, seccomp=True, limits=False),
+    ],
 )
 def test_steps_do_not_run_where_the_kernel_offers_too_little(
     monkeypatch: pytest.MonkeyPatch, support: Support
@@ -212,7 +217,8 @@ def test_steps_do_not_run_where_the_kernel_offers_too_little(
 def test_steps_run_with_limits_only_where_the_operator_allows_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kernel, "support", lambda: Support(landlock=0, seccomp=False))
+    support = Support(landlock=0, seccomp=False, limits=True)
+    monkeypatch.setattr(kernel, "support", lambda: support)
     with (
         Sandbox(allow_unsandboxed=True, registry=HOSTILE) as sandbox,
         sandbox.open(BytesSource(CONTENT), "text/plain") as session,

@@ -153,24 +153,24 @@ def test_a_folder_that_cannot_be_looked_into_is_said(scene: Scene) -> None:
     place.symlink_to(scene.root)
     scene.watcher.sweep()
     assert FolderState.objects.get().problem == "not_a_folder"
-    assert health.drop_folders() is Health.DEGRADED
+    assert health.drop_folders().health is Health.DEGRADED
     assert samples("strongroom_drop_folder_problems") == {"": 1}
 
 
 def test_of_a_folder_that_is_looked_after_no_more_nothing_is_said(scene: Scene) -> None:
     scene.watcher.sweep()
-    assert health.drop_folders() is Health.OK
+    assert health.drop_folders().health is Health.OK
     scene.owner.is_active = False
     scene.owner.save()
     scene.watcher.sweep()
     assert not FolderState.objects.exists()
-    assert health.drop_folders() is Health.NOT_INSTALLED
+    assert health.drop_folders().health is Health.NOT_INSTALLED
 
 
 def test_a_watcher_that_is_gone_is_noticed(scene: Scene) -> None:
     scene.watcher.sweep()
     FolderState.objects.update(seen_at=timezone.now() - timedelta(minutes=4))
-    assert health.drop_folders() is Health.DEGRADED
+    assert health.drop_folders().health is Health.DEGRADED
 
 
 def test_the_admin_shows_the_state_of_each_folder(scene: Scene, administrator: Any) -> None:
