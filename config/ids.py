@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import datetime
 from uuid import UUID
 
 
@@ -18,3 +19,8 @@ def uuid7() -> UUID:
     value |= 0b10 << 62
     value |= random & ((1 << 62) - 1)
     return UUID(int=value)
+
+
+def least_id_of(moment: datetime) -> UUID:
+    """Return what all ids sort after that were made at `moment` or later."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

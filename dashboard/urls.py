@@ -27,6 +27,7 @@ urlpatterns = [
     path("uploads/<uuid:pk>/run/", views.upload_run, name="upload-run"),
     path("uploads/<uuid:pk>/fetch/", views.upload_fetch, name="upload-fetch"),
     path("uploads/<uuid:pk>/delete/", views.upload_delete, name="upload-delete"),
+    path("runs/", views.runs_list, name="runs"),
     path("runs/<uuid:pk>/", views.run, name="run"),
     path("runs/<uuid:pk>/cancel/", views.run_cancel, name="run-cancel"),
     path("runs/<uuid:pk>/retry/", views.run_retry, name="run-retry"),

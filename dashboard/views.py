@@ -18,6 +18,7 @@ from config.errors import AppError
 from config.problems import error_response
 from dashboard import queries
 from dashboard.narrowing import Narrowing
+from dashboard.run_list import RunNarrowing, runs_page
 from dashboard.status import status_page
 from processing import runs
 from uploads.deletion import delete_upload
@@ -125,6 +126,18 @@ def upload_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     delete_upload(queries.owned_upload(user, pk), cause=Cause(Erasure.Via.OWNER, user.pk))
     messages.success(request, "The file and everything made of it are deleted.")
     return redirect("home")
+
+
+@page
+@require_safe
+def runs_list(request: HttpRequest) -> HttpResponse:
+    """Show the user's runs, and what waits."""
+    data = runs_page(
+        authenticated_user(request),
+        RunNarrowing.of(request.GET),
+        before=place_of(request.GET.get("before", "")),
+    )
+    return fill(request, "runs", data, live="all")
 
 
 @page

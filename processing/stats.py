@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import quantiles
+from typing import Self
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from config.accounts.models import User
+from config.ids import least_id_of
 from processing.models import Run, RunState, StepRecord, StepState
 from uploads.models import Upload, UploadState
 
 WINDOW = timedelta(days=7)
 MAX_RECORDS = 10_000  # the latest ones of the window: what a page may cost
 MAX_ERRORS = 20
+MAX_TIMED = 2_000  # the latest runs of a day, from which percentiles are told
+DAY = timedelta(days=1)
 ENDED_STEPS = (StepState.SUCCEEDED, StepState.FAILED)
 
 
@@ -37,9 +41,39 @@ class StepStats:
     @property
     def p95_ms(self) -> float:
         """Return the duration that 95 of 100 executions stay under."""
-        if len(self.durations_ms) == 1:
-            return self.durations_ms[0]
-        return quantiles(self.durations_ms, n=20, method="inclusive")[-1]
+        return percentile(self.durations_ms, 95)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """How many runs of one owner ended lately."""
+
+    ended_last_hour: int
+    ended_last_day: int
+    failed_last_day: int
+
+
+@dataclass(frozen=True)
+class Times:
+    """What half of the runs, 95 and 99 of 100 stayed under, in milliseconds."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, times_ms: Sequence[float]) -> Self:
+        """Return the percentiles of some times, at least one."""
+        return cls(*(percentile(times_ms, part) for part in (50, 95, 99)))
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """The latest runs of the last day: until the first step could begin, and until the end."""
+
+    count: int
+    waited: Times
+    whole: Times
 
 
 @dataclass(frozen=True)
@@ -62,14 +96,14 @@ def stats_of(owner: User) -> Stats:
     uploads = Upload.objects.owned_by(owner)
     counted = dict(uploads.order_by().values_list("state").annotate(Count("id")))
     runs = Run.objects.owned_by(owner)
-    lately = runs.filter(ended_at__gt=now - timedelta(days=1))
+    lately = throughput_of(owner)
     return Stats(
         uploads=sum(counted.values()),
         bytes=uploads.aggregate(total=Sum("size"))["total"] or 0,
         by_state={state: counted.get(state, 0) for state in UploadState.values},
-        ended_last_hour=lately.filter(ended_at__gt=now - timedelta(hours=1)).count(),
-        ended_last_day=lately.count(),
-        failed_last_day=lately.filter(state=RunState.FAILED).count(),
+        ended_last_hour=lately.ended_last_hour,
+        ended_last_day=lately.ended_last_day,
+        failed_last_day=lately.failed_last_day,
         steps=_steps_of(owner, now - WINDOW),
         errors=list(
             runs.filter(state=RunState.FAILED)
@@ -77,6 +111,41 @@ def stats_of(owner: User) -> Stats:
             .order_by("-id")[:MAX_ERRORS]
         ),
     )
+
+
+def throughput_of(owner: User) -> Throughput:
+    """Count the runs that ended in the last hour and day."""
+    now = timezone.now()
+    lately = Run.objects.owned_by(owner).filter(ended_at__gt=now - DAY)
+    counted = lately.aggregate(
+        hour=Count("pk", filter=Q(ended_at__gt=now - timedelta(hours=1))),
+        day=Count("pk"),
+        failed=Count("pk", filter=Q(state=RunState.FAILED)),
+    )
+    return Throughput(counted["hour"], counted["day"], counted["failed"])
+
+
+def run_times_of(owner: User) -> RunTimes | None:
+    """Return how long runs took that were made in the last day, and ended; None without any."""
+    made = Run.objects.owned_by(owner).filter(pk__gt=least_id_of(timezone.now() - DAY))
+    ended = made.filter(state__in=(RunState.SUCCEEDED, RunState.FAILED))
+    rows = ended.order_by("-id").values_list("created_at", "started_at", "ended_at")[:MAX_TIMED]
+    timed = [(begun - born, end - born) for born, begun, end in rows if begun and end]
+    if not timed:
+        return None
+    millisecond = timedelta(milliseconds=1)
+    return RunTimes(
+        count=len(timed),
+        waited=Times.of([waited / millisecond for waited, _ in timed]),
+        whole=Times.of([whole / millisecond for _, whole in timed]),
+    )
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return what `percent` of 100 values stay under."""
+    if len(values) == 1:
+        return values[0]
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def _steps_of(owner: User, since: datetime) -> list[StepStats]:

@@ -45,7 +45,7 @@ STATES = {
     "refusing": ("bad", "ban", "Refusing"),
     "not_installed": ("idle", "circle-pause", "Not set up"),
     "alive": ("good", "circle-check", "Alive"),
-    "silent": ("bad", "unplug", "Silent"),
+    "silent": ("idle", "unplug", "Silent"),
 }
 
 # Beginning of a media type -> icon; the first that fits counts.

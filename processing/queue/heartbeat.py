@@ -59,7 +59,9 @@ def workers() -> Sequence[WorkerSigns]:
     now = clock.now()
     held = {
         name: (end - lease(), count)
-        for name, end, count in Run.objects.filter(state=RunState.RUNNING)
+        for name, end, count in Run.objects.filter(
+            state=RunState.RUNNING, lease_expires_at__isnull=False
+        )
         .values_list("worker")
         .annotate(Max("lease_expires_at"), Count("pk"))
     }

@@ -43,6 +43,7 @@ PERSONAL = {
     "reports-dismiss",
     "replay-start",
     "replays",
+    "runs",
     "stats",
     "status",
     "webhook-new",

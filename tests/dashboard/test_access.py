@@ -18,6 +18,7 @@ NOWHERE = UUID("00000000-0000-7000-8000-000000000000")
 
 PAGES = [
     ("home", None),
+    ("runs", None),
     ("stats", None),
     ("status", None),
     ("account", None),
@@ -85,7 +86,7 @@ def test_a_stranger_sees_nothing_of_the_owner_in_lists(
     visit: Visit, stranger: Any, ids: Any
 ) -> None:
     client = visit(stranger)
-    for name in ("home", "stats"):
+    for name in ("home", "runs", "stats"):
         assert "report.txt" not in client.get(path(name)).content.decode()
 
 

@@ -68,6 +68,7 @@ def test_no_template_needs_what_the_policy_forbids(
     "name",
     [
         "home",
+        "runs",
         "stats",
         "status",
         "account",
