@@ -27,7 +27,7 @@ import django_q.worker
 from django.db import connections
 from django_q.conf import Conf
 
-from processing.queue import ledger
+from processing.queue import ledger, lookout
 from processing.queue.heartbeat import Watchdog, family_of
 from processing.queue.lockless import Flag, PacketQueue, Timer
 from processing.queue.stop import STOP
@@ -85,6 +85,7 @@ def run() -> int:
     connections.close_all()
     cluster = Cluster()
     cluster.start()
+    lookout.start()
     try:
         ending = cluster.watch()
         if ending == STOPPED:

@@ -9,7 +9,7 @@ from django_q.conf import Conf
 from processing.queue import messages
 
 POLL_S = 1.0  # how long a lost ring can go unnoticed
-TICK_S = 2.0  # how long it takes until due runs without a message, or abandoned ones, are seen
+TICK_S = 2.0  # how long it takes until due runs without a message, or given-up ones, are seen
 AT_ONCE = 500  # messages
 
 Delivery = tuple[None, str]  # an id to acknowledge, which we have no use for, and a signed task

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, UUIDField
+from django.db.models import F, QuerySet, UUIDField
 
 from config.events.announce import announce_all, news
 from processing.models import Priority, Run, RunState
@@ -28,6 +28,7 @@ from uploads.models import Upload
 logger = logging.getLogger(__name__)
 
 NOBODY = UUID(int=0)  # sorts before every owner
+MOST_GIVEN_UP = 500  # at once
 ID: "UUIDField[UUID, UUID]" = UUIDField()  # knows how each database writes an id
 
 
@@ -289,22 +290,25 @@ def reopen(run_id: UUID) -> bool:
 
 
 def claims_whose_lease_has_ended() -> list[Claim]:
-    """Return the claims that nobody has renewed in time, the oldest first."""
-    ended = Run.objects.filter(state=RunState.RUNNING, lease_expires_at__lt=clock.now())
-    return [_claim_on(run) for run in ended.order_by("lease_expires_at")]
+    """Return the claims that nobody has renewed in time: the oldest, as many as are given up at
+    once."""
+    ended = _expired(clock.now()).values_list("pk", "fence", "attempt")
+    return [Claim(*values) for values in ended[:MOST_GIVEN_UP]]
 
 
 def requeue_abandoned(claims: Collection[Claim] | None = None) -> int:
     """Make runs whose lease has ended due again, or park those that had all their attempts.
 
-    With `claims` only theirs. Returns how many it found.
+    With `claims` only theirs; in any case so many at once, the oldest. Returns how many it found.
     """
     from processing import traces  # noqa: PLC0415 - it needs the claims of this module
 
     found = 0
     now = clock.now()
-    expired = Run.objects.filter(state=RunState.RUNNING, lease_expires_at__lt=now)
-    for run in expired.order_by("lease_expires_at"):
+    expired = _expired(now)
+    if claims is not None:
+        expired = expired.filter(pk__in=[claim.run_id for claim in claims])
+    for run in expired[:MOST_GIVEN_UP]:
         if claims is not None and _claim_on(run) not in claims:
             continue
         with transaction.atomic():
@@ -317,6 +321,11 @@ def requeue_abandoned(claims: Collection[Claim] | None = None) -> int:
             found += 1
             logger.warning("run abandoned", extra={"run": str(run.pk), "worker": run.worker})
     return found
+
+
+def _expired(now: datetime) -> QuerySet[Run]:
+    expired = Run.objects.filter(state=RunState.RUNNING, lease_expires_at__lt=now)
+    return expired.order_by("lease_expires_at")
 
 
 def give_back(workers: str) -> None:

@@ -1,9 +1,21 @@
-"""Tells a worker that is gone from one that could not get round to renewing its lease."""
+"""Tells a worker that is gone from one that could not get round to renewing its lease.
 
+One thread of each cluster's main process looks: a worker may be busy for a minute or for an hour
+between two of its looks, and what it saw at the first one ends with it.
+"""
+
+import logging
+import threading
 import time
+
+from django.db import connection
 
 from processing.queue import ledger
 from processing.queue.ledger import Claim
+
+logger = logging.getLogger(__name__)
+
+PAUSE_S = 2.0
 
 
 class Lookout:
@@ -24,3 +36,19 @@ class Lookout:
         patience_s = ledger.lease().total_seconds() / 3  # longer than the keeper's pause
         given_up = {claim for claim, since in self._since.items() if now - since >= patience_s}
         return ledger.requeue_abandoned(given_up) if given_up else 0
+
+
+def start() -> None:
+    """Look every PAUSE_S seconds, as long as this process lives."""
+    threading.Thread(target=_keep_looking, daemon=True, name="lookout").start()
+
+
+def _keep_looking() -> None:
+    lookout = Lookout()
+    while True:
+        time.sleep(PAUSE_S)
+        try:
+            lookout.look()
+        except Exception:  # whatever it is: without looks no run is ever given up
+            logger.warning("no look at the leases", exc_info=True)
+            connection.close()

@@ -9,7 +9,6 @@ from uuid import UUID
 from processing.queue import ledger
 from processing.queue.heartbeat import Heart, name_of
 from processing.queue.ledger import Claim
-from processing.queue.lookout import Lookout
 from processing.queue.stop import stopping
 
 logger = logging.getLogger(__name__)
@@ -22,7 +21,6 @@ DRAIN_S = 60.0
 BUNDLE = 16
 
 heart = Heart()
-lookout = Lookout()
 
 
 def execute_run(run_id: str) -> None:
@@ -34,7 +32,7 @@ def execute_run(run_id: str) -> None:
 
 
 def tick() -> None:
-    """Look after what no message tells of: abandoned runs, and due ones that nobody took."""
+    """Look for what no message tells of: due runs that nobody took."""
     _work(None)
 
 
@@ -45,8 +43,6 @@ def _work(run_id: str | None) -> None:
     courier.wake()
     try:
         heart.beat()
-        if run_id is None:
-            lookout.look()
         bundles = _bundles(UUID(run_id) if run_id is not None else None)
         end = time.monotonic() + DRAIN_S
         while not stopping() and time.monotonic() < end and (claims := next(bundles, None)):

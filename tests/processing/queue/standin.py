@@ -52,7 +52,7 @@ def main() -> None:
     django.setup()
 
     from processing import runner
-    from processing.queue import cluster, heartbeat, tasks
+    from processing.queue import cluster, heartbeat, lookout, tasks
 
     runner.execute = execute
     runner.prepare = lambda: None  # there is no work on files
@@ -61,6 +61,7 @@ def main() -> None:
         heartbeat.BEAT_S = 1.0
         heartbeat.SILENCE_S = float(os.environ["STANDIN_SILENCE_S"])
         cluster.WATCH_S = 0.5
+        lookout.PAUSE_S = 0.5
     call_command("work")
 
 

@@ -9,9 +9,10 @@ from django.utils import timezone
 from django_q.models import OrmQ, Task
 
 from processing import queue
-from processing.models import Run, Worker
+from processing.models import Run, RunState, Worker
 from processing.queue import bell, messages
 from tests.processing.queue.processes import (
+    LEASE_S,
     RECOVERY_S,
     ClusterProcess,
     kill,
@@ -101,6 +102,19 @@ def test_busy_workers_that_are_killed_cost_at_most_the_lease(cluster, queue_run)
     assert until_succeeded(*runs) < RECOVERY_S
     assert [run.attempt for run in Run.objects.all()] == [2, 2]
     assert cluster.count("finished", *runs) == 2
+
+
+def test_an_abandoned_run_is_given_up_while_all_workers_are_busy(
+    cluster, queue_run, make_abandoned
+):
+    cluster.behave(sleep_s=6)
+    runs = [queue_run(), queue_run()]
+    until(lambda: cluster.count("began", *runs) == 2)
+    abandoned = Run.objects.filter(pk=make_abandoned().pk, state=RunState.QUEUED)
+    until(abandoned.exists, LEASE_S + 2.0)
+    assert cluster.count("finished", *runs) == 0
+    cluster.behave()
+    until_succeeded(*runs)
 
 
 @pytest.mark.parametrize("name", ["queue-pusher", "queue-monitor"])

@@ -130,6 +130,14 @@ def test_an_abandoned_run_without_attempts_left_is_not_claimed(make_abandoned, s
 
 
 @pytest.mark.django_db
+def test_of_many_that_are_abandoned_only_those_asked_for_are_read(make_abandoned, monkeypatch):
+    monkeypatch.setattr(ledger, "MOST_GIVEN_UP", 1)
+    _, last = [make_abandoned(worker=f"dead {number}") for number in range(2)]
+    assert queue.requeue_abandoned({Claim(last.pk, fence=1, attempt=1)}) == 1
+    assert Run.objects.get(state=RunState.QUEUED).pk == last.pk
+
+
+@pytest.mark.django_db
 def test_owners_take_turns(make_run, owner, stranger):
     for _ in range(4):
         make_run(owner)
