@@ -1,6 +1,8 @@
 """Folders that are watched besides those of the users, and what the watcher says of all of them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -60,7 +62,7 @@ class WatchedFolder(models.Model):
         """
         types = [*self.allowed_types.split(), *self.denied_types.split()]
         mistakes = mistakes_in(types=types, checks=(), actions={})
-        if sentence := misplaced(self):
+        if sentence := misplaced(self, paths_by_id()):
             mistakes["path"] = [sentence]
         try:
             check_labels(folder=self.label, tags=split_tags(self.tags))
@@ -77,16 +79,24 @@ class WatchedFolder(models.Model):
             raise ValidationError(mistakes)
 
 
-def misplaced(row: WatchedFolder) -> str:
-    """Return in a sentence why the folder must not be watched; nothing if it may."""
+def paths_by_id() -> dict[UUID, str]:
+    """Return the paths of all watched folders."""
+    return dict(WatchedFolder.objects.values_list("pk", "path"))
+
+
+def misplaced(row: WatchedFolder, paths: Mapping[UUID, str]) -> str:
+    """Return in a sentence why the folder must not be watched; nothing if it may.
+
+    `paths` are those of all watched folders.
+    """
     path = Path(row.path)
     roots = [Path(root) for root in settings.UPLOADS["DROP_ROOTS"]]
     if not path.is_absolute() or Path(*path.parts) != path.resolve():
         return "The path must be absolute, without links and without `..` in it."
     if not any(path != root.resolve() and path.is_relative_to(root.resolve()) for root in roots):
         return "The path must lie below one of STRONGROOM_DROP_ROOTS."
-    others = WatchedFolder.objects.exclude(pk=row.pk).values_list("path", flat=True)
-    taken = [*map(Path, others), Path(settings.UPLOADS["DROP_DIR"]).resolve()]
+    others = [Path(path) for pk, path in paths.items() if pk != row.pk]
+    taken = [*others, Path(settings.UPLOADS["DROP_DIR"]).resolve()]
     if any(path.is_relative_to(other) or other.is_relative_to(path) for other in taken):
         return "The path lies inside a folder that is watched already, or around one."
     return ""

@@ -113,16 +113,27 @@ class FolderDoor:
             logger.info("file taken from the drop folder", extra={"upload": str(upload.pk)})
 
     def close_notes(self) -> None:
-        """Move the receipts whose runs have ended to where they belong."""
+        """Move the receipts whose runs have ended to where they belong.
+
+        Raises:
+            OSError: one of them could not be moved; the others were.
+        """
         some = dict(islice(self.waiting.items(), NOTES_AT_ONCE))
         rows = Upload.objects.filter(owner=self.place.owner, pk__in=some.values())
         states = dict(rows.values_list("pk", "state"))
+        trouble: OSError | None = None
         for note, upload_id in some.items():
             self.waiting[note] = self.waiting.pop(note)  # at the end: all others come first
             state = states.get(upload_id, GONE)
             if state in ENDED:
-                self._close_note(note, state)
-                del self.waiting[note]
+                try:
+                    self._close_note(note, state)
+                except OSError as error:
+                    trouble = error
+                else:
+                    del self.waiting[note]
+        if trouble is not None:
+            raise trouble
 
     def _close_note(self, note: str, state: str) -> None:
         with self.folder.part(UNDERPROCESS) as folder:

@@ -212,7 +212,7 @@ class DropFolder:
         with self.part(UNDERPROCESS) as folder:
             for name in _names_in(folder):
                 claim = CLAIM.fullmatch(name)
-                if name.endswith(SUFFIX + PARTIAL):
+                if name.endswith(SUFFIX + PARTIAL) and not _is_folder(name, folder):
                     os.unlink(name, dir_fd=folder)
                 elif claim and _is_folder(name, folder):
                     yield from _files_of(claim, folder)

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from config.accounts.models import User
-from uploads.folder_models import WatchedFolder, misplaced
+from uploads.folder_models import WatchedFolder, misplaced, paths_by_id
 from uploads.labels import split_tags
 
 logger = logging.getLogger(__name__)
@@ -49,9 +49,10 @@ def places(root: Path) -> Iterator[Place]:
             "..",
         ):  # Django accepts these, and they are no folders of ours
             yield Place(user.username, root / user.username, user)
+    paths = paths_by_id()
     rows = WatchedFolder.objects.filter(enabled=True, owner__is_active=True)
     for row in rows.select_related("owner"):
-        if misplaced(row):  # by what has changed since it was saved
+        if misplaced(row, paths):  # by what has changed since it was saved
             logger.error("watched folder left out", extra={"folder": str(row.pk)})
         else:
             yield Place(f"folder:{row.pk}", Path(row.path), row.owner, row)

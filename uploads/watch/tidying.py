@@ -23,25 +23,35 @@ def remove_old(folder: DropFolder, *, receipt_days: int, refused_days: int) -> i
     Only what a receipt of ours speaks of is touched. What it promised holds, whatever the setting
     is by now.
     """
-    removed = 0
+    removed, stuck = 0, set[str]()
     shortest = min((days for days in (receipt_days, refused_days) if days), default=0)
     for part in (PROCESSED, FAILED) if shortest else ():
         with folder.part(part) as descriptor:
             for name in _receipts(descriptor, shortest * DAY_S):
-                facts = read_receipt(descriptor, name)
-                is_refusal = facts.get("state") == "refused"
-                days = refused_days if is_refusal else receipt_days
-                if not _is_due(descriptor, name, facts, days):
-                    continue
-                if is_refusal:
-                    _remove(descriptor, name.removesuffix(SUFFIX))
-                _remove(descriptor, name)
-                removed += 1
+                try:
+                    removed += _remove_if_due(descriptor, name, receipt_days, refused_days)
+                except (OSError, RecursionError) as error:  # of one thing; the others go
+                    stuck.add(type(error).__name__)
                 if removed >= MOST_AT_ONCE:
                     break
     if removed:
         logger.info("old receipts of drop folders removed", extra={"receipts": removed})
+    if stuck:
+        logger.error(
+            "drop folder: something old cannot be removed", extra={"errors": sorted(stuck)}
+        )
     return removed
+
+
+def _remove_if_due(folder: int, name: str, receipt_days: int, refused_days: int) -> bool:
+    facts = read_receipt(folder, name)
+    is_refusal = facts.get("state") == "refused"
+    if not _is_due(folder, name, facts, refused_days if is_refusal else receipt_days):
+        return False
+    if is_refusal:
+        _remove(folder, name.removesuffix(SUFFIX))
+    _remove(folder, name)
+    return True
 
 
 def _receipts(folder: int, age_s: float) -> list[str]:

@@ -34,10 +34,12 @@ PASSING = (AppError, DatabaseError, Stopped)  # what says nothing about the file
 
 @dataclass
 class _Desk:
-    """What is to be done in one folder. `due_at` is when to look next, on the monotonic clock."""
+    """What is to be done in one folder. `due_at` is when to look next, on the monotonic clock, and
+    `notes_due_at` when to look after its receipts."""
 
     door: FolderDoor
     due_at: float = 0.0
+    notes_due_at: float = 0.0
     looking: Generator[Found, None, None] | None = None
 
     def leave_until(self, due_at: float) -> None:
@@ -100,10 +102,12 @@ class Watcher:
             self._guarded(partial(_tidy, desk.door))
 
     def close_notes(self) -> None:
-        """Finish the receipts of all folders."""
+        """Finish the receipts of all folders; where that fails, again with the next sweep."""
+        now = time.monotonic()
         for desk in self._desks.values():
-            if desk.door.waiting:
-                self._guarded(desk.door.close_notes)
+            if desk.door.waiting and now >= desk.notes_due_at:
+                failed = self._guarded(desk.door.close_notes) is not None
+                desk.notes_due_at = now + SWEEP_PAUSE_S if failed else 0.0
 
     def take_turns(self) -> bool:
         """Take a few files of each folder; tell whether there is more to do at once."""

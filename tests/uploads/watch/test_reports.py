@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +18,7 @@ from tests.uploads.watch.test_watcher import device, executable, fifo, hard_link
 from uploads import drop_reports
 from uploads.folder_models import DropReport
 from uploads.models import Upload, UploadState
-from uploads.watch import completeness, folders
+from uploads.watch import completeness, folders, watcher
 from uploads.watch.errors import Unreadable
 
 pytestmark = pytest.mark.django_db
@@ -238,3 +240,45 @@ def test_a_promise_that_is_none_keeps_nothing_and_stops_nothing(kept: Scene, pro
         os.utime(path, (0, 0))
     kept.watcher.tidy()
     assert {part: kept.names(part) for part in EVERYTHING} == {"processed": [], **OTHERS}
+
+
+@pytest.mark.parametrize("error", [PermissionError, RecursionError])
+def test_what_cannot_be_removed_keeps_nothing_else_and_is_tried_again(
+    kept: Scene, monkeypatch: pytest.MonkeyPatch, caplog: Any, error: type[Exception]
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    age(kept, 31)
+    with monkeypatch.context() as stuck:
+        stuck.setattr(shutil, "rmtree", refuse)
+        kept.watcher.tidy()
+    left = {"processed": [], "failed": ["deep", "deep.json", *OTHERS["failed"]]}
+    assert {part: kept.names(part) for part in EVERYTHING} == left
+    assert caplog.text.count("something old cannot be removed") == 1
+    kept.watcher.tidy()
+    assert {part: kept.names(part) for part in EVERYTHING} == {"processed": [], **OTHERS}
+
+
+def test_receipts_that_cannot_be_moved_are_told_once_a_sweep_and_keep_no_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    for name in ("a.txt", "b.txt", "c.txt"):
+        scene.drop(name, name.encode())
+    scene.watch()
+    middle = Upload.objects.order_by("pk")[1]
+    Upload.objects.update(state=UploadState.SUCCEEDED)
+    Upload.objects.filter(pk=middle.pk).update(state=UploadState.FAILED)
+    failed = scene.folder.root / "failed"
+    failed.rmdir()
+    failed.touch()
+    for _ in range(5):
+        scene.watcher.close_notes()
+    assert len(scene.names("processed")) == 2
+    assert caplog.text.count("something failed and is tried again") == 1
+    failed.unlink()
+    failed.mkdir()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + watcher.SWEEP_PAUSE_S + 1)
+    scene.watcher.close_notes()
+    assert len(scene.names("failed")) == 1

@@ -10,6 +10,7 @@ from tests.uploads.watch.conftest import Scene
 from uploads import checks
 from uploads.folder_models import WatchedFolder
 from uploads.models import IntakePolicy, Upload
+from uploads.watch import places
 
 pytestmark = pytest.mark.django_db
 
@@ -201,3 +202,13 @@ def test_the_admin_makes_one(scans: WatchedFolder, administrator: Any) -> None:
     assert client.post("/admin/uploads/watchedfolder/add/", fields).status_code == 302
     assert WatchedFolder.objects.get(path=path).owner == administrator
     assert WatchedFolder.objects.count() == 2
+
+
+def test_more_folders_cost_no_more_queries(
+    scene: Scene, scans: WatchedFolder, django_assert_num_queries: Any
+) -> None:
+    for number in range(3):
+        WatchedFolder.objects.create(path=f"{scans.path} {number}", owner=scans.owner)
+    with django_assert_num_queries(3):  # users, paths, folders
+        found = list(places.places(scene.root))
+    assert len(found) == 5

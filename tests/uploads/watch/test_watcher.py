@@ -486,6 +486,16 @@ def test_what_somebody_left_in_underprocess_is_taken_too(scene: Scene) -> None:
     assert all(name.endswith(".json") for name in scene.names("underprocess"))
 
 
+def test_a_folder_that_is_named_like_an_unfinished_receipt_is_taken_too(scene: Scene) -> None:
+    (scene.underprocess / "x.json.partial").mkdir()
+    (scene.underprocess / "x.json.partial" / "a.txt").write_text("left over\n")
+    (scene.underprocess / "y.json.partial").write_text("{")
+    (scene.underprocess / "z.txt").write_text("left over, too\n")
+    scene.watch()
+    assert {name_of(upload) for upload in Upload.objects.all()} == {"a.txt", "z.txt"}
+    assert all(name.endswith(".json") for name in scene.names("underprocess"))
+
+
 @pytest.mark.parametrize("error", [StorageFull(), OperationalError("down"), OSError(errno.EIO, "")])
 def test_what_passes_is_tried_again_and_the_watcher_goes_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, error: Exception
