@@ -195,7 +195,10 @@ class _Archive:
             return FATAL
         try:
             return self._content.seek(offset, whence)
-        except (OSError, ValueError):
+        except ValueError:  # to before the beginning, as the archive said
+            return FATAL
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._error = error
             return FATAL
 
 

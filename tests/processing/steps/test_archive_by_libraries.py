@@ -212,3 +212,23 @@ def test_archives_of_the_corpus_end_as_they_must(corpus: Path) -> None:
                 found[path.name] = error.code
     assert {end for end in found.values() if isinstance(end, str)} <= set(REASONS)
     assert {name: found[name] for name in expected} == expected
+
+
+class Cut(io.BytesIO):
+    """Content that can be had up to its first seek inside the library."""
+
+    seeks = 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self.seeks += 1
+        if self.seeks > 2:  # one for the first bytes, one for the library's start
+            raise ConnectionResetError
+        return super().seek(offset, whence)
+
+
+@installed
+def test_content_that_cannot_be_had_is_not_taken_for_a_damaged_archive() -> None:
+    content = Cut(seven_zip(*TWO))
+    with pytest.raises(ConnectionResetError):
+        list(libarchive.entries("7z", content))
+    assert content.seeks > 2
