@@ -4,7 +4,7 @@ import atexit
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import cache
 from typing import Self
@@ -121,8 +121,8 @@ def _run_steps(bundle: "Bundle", work: Work, content: OpenBlob) -> bool:
                 traces.skip(work, [(position, use.name)], caused_by=use.reads)
                 continue
             try:
-                with _reading(bundle, session, text) as reader:
-                    results[use.name] = _run_step(work, reader, position, use, results)
+                reading = _reading(bundle, session, text)
+                results[use.name] = _run_step(work, reading, position, use, results)
             except StepFailed as error:
                 if traces.failures(work, position) < use.max_attempts:
                     raise TryAgain(error.code, error.detail) from error
@@ -147,9 +147,15 @@ def _reading(bundle: "Bundle", session: Session, text: Artifact | None) -> Itera
 
 
 def _run_step(
-    work: Work, session: Session, position: int, use: StepUse, results: traces.Outputs
+    work: Work,
+    reading: AbstractContextManager[Session],
+    position: int,
+    use: StepUse,
+    results: traces.Outputs,
 ) -> Output:
-    with traces.recorded(work, position=position, step=use.name, kind=use.step) as recording:
+    """Run a step over what it reads; where that cannot be opened, the step has failed."""
+    recorded = traces.recorded(work, position=position, step=use.name, kind=use.step)
+    with recorded as recording, reading as session:
         if registry.get(use.step).makes_children:
             recording.outcome = children.hand_in(work, session, use)
         else:

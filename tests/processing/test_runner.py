@@ -23,7 +23,7 @@ from tests.processing.sandbox import hostile
 from uploads.intake import Offer, receive_upload
 from uploads.models import Blob, Door, Upload
 from uploads.reading import open_blob
-from uploads.storage import StorageFailed, store
+from uploads.storage import BlobMissing, StorageFailed, store
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pipelines")]
 
@@ -166,6 +166,25 @@ def test_a_step_may_read_the_text_that_another_one_made(owner):
     assert output["of_text"] == {"sha256": made.sha256, "size": made.size}
     assert made.sha256 != upload.sha256
     assert output["search_terms"] == {"count": 1, "complete": True}
+
+
+def test_a_step_whose_text_cannot_be_opened_leaves_a_record(upload, monkeypatch):
+    pipeline_of(
+        {"step": "document_text"},
+        {"step": "checksum", "name": "of_text", "reads": "document_text"},
+    )
+    start_run(upload=upload)
+
+    def open_contents_only(blob: Blob, **how: Any) -> Any:
+        if not blob.is_content:
+            raise BlobMissing
+        return open_blob(blob, **how)
+
+    monkeypatch.setattr(runner, "open_blob", open_contents_only)
+    run = work(upload)
+    assert (run.state, run.error_code) == (RunState.FAILED, BlobMissing.code)
+    assert effects(run) == [("document_text", "succeeded"), ("of_text", "failed")]
+    assert run.records.get(step="of_text").error_code == BlobMissing.code
 
 
 def test_where_no_text_was_made_what_reads_it_is_skipped(upload):
