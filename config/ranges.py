@@ -14,17 +14,3 @@ class RangeSource(Protocol):
     def read_at(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset`, fewer only at the end."""
         ...
-
-
-class BytesSource:
-    """A `RangeSource` over bytes in memory."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    @property
-    def size(self) -> int:
-        return len(self._content)
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return self._content[offset : offset + length]

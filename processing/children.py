@@ -1,4 +1,4 @@
-"""Members of an archive or a mail become uploads of the same owner: the only maker of children.
+"""Members of an archive or a mail become uploads of its owner: the only maker of child uploads.
 
 They come in through the intake like every file, under the same policy and quota, and get runs of
 their own. Each is handed in under a key made of its parent and its place, so that a second attempt,
@@ -134,7 +134,7 @@ def hand_in(work: Work, session: Session, use: StepUse) -> StepOutcome:
     """Take in the members of the upload of a run.
 
     Raises:
-        StepFailed: what the step `archive` raises; children that came in before stay.
+        StepFailed: what the step `archive` raises; child uploads that came in before stay.
     """
     parent = work.run.upload
     taken = Taken()
@@ -164,7 +164,7 @@ def _hand_in_some(
 
     def open_member(name: str, media_type: str) -> Any:  # noqa: ARG001 - the content tells
         place = name.removeprefix(PREFIX)
-        # Steps run in a child that may be hostile: what it says is checked.
+        # Steps run in a child process that may be hostile: what it says is checked.
         if not place.isascii() or not place.isdigit() or name in members or len(members) >= AT_ONCE:
             raise StepFailed("artifact_refused", "The step named a member in an unfit way.")
         offer = _offer(parent, name, int(place))

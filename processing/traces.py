@@ -25,8 +25,8 @@ from processing.models import Artifact, Run, StepRecord, StepState
 from processing.pipelines import InvalidPipeline
 from processing.queue import Claim, ClaimLost
 from processing.sandbox import StepOutcome
+from processing.steps import personal_data, search_terms
 from processing.steps.contract import Output, StepFailed
-from processing.steps.search_terms import MAX_TERMS
 from processing.webhooks import outbox
 from processing.webhooks.models import Delivery
 from uploads import search, verdicts
@@ -37,8 +37,6 @@ from uploads.models import Blob
 Outputs = dict[str, Output]  # by step name
 
 TEXT_NAME = "text.txt"  # the artifact that every step that makes a text gives it in
-SEARCH_TERMS = "search_terms"  # the step whose findings make uploads findable
-PERSONAL_DATA = "personal_data"  # the step whose finding is one of the upload
 
 
 @dataclass
@@ -261,7 +259,7 @@ def _complete(work: Work, record: StepRecord, recording: Recording, began: float
 
 def _kept(output: Output, record: StepRecord) -> Output:
     """Return what the record keeps of an output: not the words, which go into the index."""
-    if record.kind != SEARCH_TERMS:
+    if record.kind != search_terms.step.name:
         return output
     return {key: value for key, value in output.items() if key != "terms"}
 
@@ -269,17 +267,19 @@ def _kept(output: Output, record: StepRecord) -> Output:
 def _terms(record: StepRecord, recording: Recording) -> list[str] | None:
     """Return the words that a step found for the index; its child is not trusted."""
     outcome = recording.outcome
-    if record.kind != SEARCH_TERMS or record.state != StepState.SUCCEEDED or outcome is None:
+    is_finding = record.kind == search_terms.step.name
+    if not is_finding or record.state != StepState.SUCCEEDED or outcome is None:
         return None
     found = outcome.output.get("terms")
     terms = found if isinstance(found, list) else []
-    return [term for term in terms[:MAX_TERMS] if isinstance(term, str)]
+    return [term for term in terms[: search_terms.MAX_TERMS] if isinstance(term, str)]
 
 
 def _is_personal(record: StepRecord, recording: Recording) -> bool | None:
     """Return whether a step found personal data; None where it is not the one that looks."""
     outcome = recording.outcome
-    if record.kind != PERSONAL_DATA or record.state != StepState.SUCCEEDED or outcome is None:
+    is_looking = record.kind == personal_data.step.name
+    if not is_looking or record.state != StepState.SUCCEEDED or outcome is None:
         return None
     return bool(outcome.output.get("found"))
 

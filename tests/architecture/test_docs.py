@@ -36,6 +36,15 @@ def test_every_page_is_reached_from_another():
     assert not pages - linked
 
 
+def test_the_index_of_decisions_has_each_under_its_title():
+    folder = ROOT / "docs" / "decisions"
+    titles = {path.name: path.read_text().splitlines()[0] for path in sorted(folder.glob("0*.md"))}
+    listed = [line for line in (folder / "README.md").read_text().splitlines() if "](" in line]
+    assert listed == [f"- [{title.removeprefix('# ')}]({name})" for name, title in titles.items()]
+    numbers = [int(name[:4]) for name in titles]
+    assert [title.split(".")[0] for title in titles.values()] == [f"# {n}" for n in numbers]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_is_named_exists(page):
     named = set(COMMAND.findall(page.read_text()))

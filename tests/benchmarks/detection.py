@@ -12,8 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.ranges import BytesSource
 from tests.processing.steps.corpus import manifest, unpack
+from tests.source import BytesSource
 from uploads.media_types import HEAD_BYTES, Inspection, canonical, inspect
 from uploads.media_types.libmagic import MAGIC
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from statistics import median
 from uuid import uuid4
 
-from config.ranges import BytesSource
+from tests.source import BytesSource
 from uploads.encryption import SEGMENT_BYTES, BlobReader, BlobWriter, new_key
 
 MIB = 1024 * 1024

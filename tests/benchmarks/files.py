@@ -219,9 +219,9 @@ def record_us(make: Callable[[int], None]) -> float:
 
 def sandbox_ms(sandbox: Any, files_per_child: int, files: int = 64) -> float:
     """Return the milliseconds that the sandbox adds to a file of five steps."""
-    from config.ranges import BytesSource
     from processing.steps import checksum
     from processing.steps.contract import StepContext
+    from tests.source import BytesSource
 
     content = bytes(FILE_BYTES)
     began = time.perf_counter()

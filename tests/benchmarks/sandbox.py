@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import psutil
 
-from config.ranges import BytesSource
 from processing.sandbox import ArtifactSink, Sandbox, Session
 from processing.steps.contract import MIB, Output, Step, StepContext
+from tests.source import BytesSource
 
 SESSIONS = 200
 STEPS = 1000

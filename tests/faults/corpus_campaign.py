@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from config.ranges import BytesSource
 from processing.sandbox import Sandbox, StepStopped
 from processing.steps import registry
 from processing.steps.contract import StepFailed
 from tests.processing.steps.corpus import FOLDER
+from tests.source import BytesSource
 from uploads.media_types import HEAD_BYTES, detect
 
 GRACE_S = 2.0

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.ranges import BytesSource
 from tests.benchmarks import detection
 from tests.processing.steps.corpus import corpus, manifest
+from tests.source import BytesSource
 from tests.uploads.test_media_types import MACRO_MAIN, SHEET, WORD, office, packed
 from uploads.media_types import Inspection, canonical, inspect, possible_types
 from uploads.media_types.names import ENDINGS

@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_protect
 
 from config.edge import Event, receive_body, send_content, stream_events
 from config.errors import AppError
-from config.ranges import BytesSource
+from tests.source import BytesSource
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB that differs at every offset
 ETAG = '"v1"'

@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.ranges import BytesSource
 from processing.sandbox import Sandbox, Session
 from tests.processing.sandbox.cast import CONTENT, HOSTILE
+from tests.source import BytesSource
 
 
 @pytest.fixture(scope="session")

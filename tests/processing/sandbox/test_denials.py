@@ -4,10 +4,10 @@ import errno
 
 import pytest
 
-from config.ranges import BytesSource
 from processing.sandbox import Sandbox, Session, supervisor
 from tests.processing.sandbox.cast import CONTENT, HOSTILE, run
 from tests.processing.sandbox.hostile import ATTEMPTS
+from tests.source import BytesSource
 
 WITHOUT = {
     "seccomp": "from processing.sandbox import lockdown; lockdown._install = id\n",

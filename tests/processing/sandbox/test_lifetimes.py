@@ -12,14 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config.ranges import BytesSource
 from processing.sandbox import Sandbox, Session, StepStopped, Support, kernel, supervisor
 from tests.processing.sandbox.cast import CONTENT, HOSTILE, run
+from tests.source import BytesSource
 
 ROOT = Path(__file__).parents[3]
 WORKER = f"""
 import os, sys, time
-from config.ranges import BytesSource
+from tests.source import BytesSource
 from processing.sandbox import Sandbox
 with Sandbox(registry="{HOSTILE}") as sandbox, sandbox.open(BytesSource(b""), "a/b") as session:
     keywords = dict(settings={{}}, results={{}}, open_artifact=print)

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from config.ranges import BytesSource
 from processing.sandbox import Sandbox, Session, Sitting, StepStopped
 from tests.processing.sandbox.cast import CONTENT, run
+from tests.source import BytesSource
 
 OWNER, STRANGER = uuid4(), uuid4()
 
@@ -37,6 +37,12 @@ def pid_for(
             run(session, name)
     assert isinstance(pid, int)
     return pid
+
+
+def until_there_is_something_to_read(sitting: Sitting) -> None:
+    """Wait until the child that waits for the next file has spoken or ended."""
+    assert sitting._kept is not None
+    assert sitting._kept._readable.poll(20_000)
 
 
 def is_running(pid: int) -> bool:
@@ -95,14 +101,14 @@ def test_a_file_that_has_cost_a_child_leaves_none_to_the_next(sitting: Sitting) 
 
 def test_a_child_that_speaks_unasked_serves_no_other_file(sitting: Sitting) -> None:
     first = pid_for(sitting, "speak_up_later")
-    time.sleep(0.2)
+    until_there_is_something_to_read(sitting)
     assert pid_for(sitting) != first
 
 
 def test_a_child_that_ended_while_it_waited_is_replaced(sitting: Sitting) -> None:
     first = pid_for(sitting)
     os.kill(first, signal.SIGKILL)
-    time.sleep(0.1)
+    until_there_is_something_to_read(sitting)
     assert pid_for(sitting) != first
 
 

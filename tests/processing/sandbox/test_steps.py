@@ -8,10 +8,10 @@ import time
 import pytest
 from PIL import Image
 
-from config.ranges import BytesSource
 from processing.sandbox import Sandbox, Session, StepStopped
 from processing.steps.contract import Output
 from tests.processing.sandbox.cast import CONTENT, Artifacts, run
+from tests.source import BytesSource
 
 PDF = b"""%PDF-1.4
 1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj

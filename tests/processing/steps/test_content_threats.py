@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from config.ranges import BytesSource
 from processing.sandbox import Sandbox, StepStopped
 from processing.steps import registry
 from tests.faults.corpus_campaign import Nowhere
 from tests.processing.steps.test_archive import zipped
 from tests.processing.steps.test_pdf_text import pdf
+from tests.source import BytesSource
 from tests.uploads.test_media_types import WORD, office
 from uploads.media_types import HEAD_BYTES, detect
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from config.ranges import BytesSource
 from processing import health
 from processing.sandbox import Sandbox
 from processing.steps import ocr
@@ -15,6 +14,7 @@ from processing.steps.ocr import tesseract
 from tests.processing.sandbox.cast import Artifacts
 from tests.processing.steps.harness import run
 from tests.processing.steps.test_pdf_text import pdf
+from tests.source import BytesSource
 
 step = ocr.step
 LINE = "Invoice 4711 for anna"

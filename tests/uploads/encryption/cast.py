@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from config.ranges import BytesSource
+from tests.source import BytesSource
 from uploads.encryption import HEAD_BYTES, BlobReader, BlobWriter
 
 UPLOAD_ID, OWNER_ID, BLOB_ID = UUID(int=0x11), UUID(int=0x22), UUID(int=0x33)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from config.ranges import BytesSource
+from tests.source import BytesSource
 from tests.uploads.encryption.cast import BLOB, OTHERS, PLAIN, SEGMENT, Blob, plaintext_of
 from uploads.encryption import HEAD_BYTES, SEGMENT_BYTES, BlobReader, Damaged
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.ranges import BytesSource
+from tests.source import BytesSource
 from uploads.encryption import Damaged, floe
 
 PUBLISHED = Path(__file__).parents[2] / "vectors" / "floe"

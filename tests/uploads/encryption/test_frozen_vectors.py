@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from config.ranges import BytesSource
+from tests.source import BytesSource
 from tests.uploads.encryption.cast import plaintext_of
 from tests.vectors import generate
 from uploads.encryption import (

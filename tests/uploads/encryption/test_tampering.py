@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.ranges import BytesSource
+from tests.source import BytesSource
 from tests.uploads.encryption.cast import (
     BLOB,
     OTHERS,
