@@ -8,6 +8,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from config.accounts.models import User
@@ -55,16 +56,27 @@ def report(
 
 def open_reports(owner: User, *, most: int) -> Sequence[Report]:
     """Return the newest reports that `owner` has not dismissed."""
-    rows = list(DropReport.objects.filter(owner=owner, dismissed_at=None).order_by("-pk")[:most])
+    rows = list(not_dismissed(owner).order_by("-pk")[:most])
+    names = names_of(owner, rows)
+    return [Report(row, names[row.pk]) for row in rows]
+
+
+def not_dismissed(owner: User) -> QuerySet[DropReport]:
+    """Return the reports that `owner` has not dismissed."""
+    return DropReport.objects.filter(owner=owner, dismissed_at=None)
+
+
+def names_of(owner: User, rows: Sequence[DropReport]) -> dict[UUID, str]:
+    """Return of what some reports of one owner tell, by their ids; one query at most."""
     if not rows:
-        return []
+        return {}
     key = _key(owner.pk)
-    return [
-        Report(row, unseal(bytes(row.sealed_name), key=key, context=_context(row.pk)).decode(
+    return {
+        row.pk: unseal(bytes(row.sealed_name), key=key, context=_context(row.pk)).decode(
             "utf-8", "surrogatepass"
-        ))
+        )
         for row in rows
-    ]  # fmt: skip
+    }
 
 
 def dismiss(owner: User, report_id: UUID | None) -> bool:

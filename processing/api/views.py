@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from config.accounts.authentication import authenticated_user
 from config.edge import send_content
-from config.idempotency import keys
+from config.idempotency.once import Keep, once
 from config.schema import IDEMPOTENCY_KEY as KEY
 from processing.api.serializers import (
     NewRunSerializer,
@@ -94,23 +94,18 @@ class UploadRunsView(APIView):
         body.is_valid(raise_exception=True)
         asked = body.validated_data
         facts = [f"{name}={asked[name]}" for name in sorted(asked)]
-        found = keys.claim(owner, request._request)
-        if isinstance(found, keys.Replay):
-            found.check(*facts)
-            run = runs_of(request).filter(pk=found.subject).first()
-            if run is None:
-                raise keys.gone()
-            return _accepted(run, {keys.REPLAYED: "true"})
-        try:
-            with transaction.atomic():
-                run = start_run(upload=upload, **asked)
-                if found is not None:
-                    found.keep(run.pk, *facts)
-        except BaseException:
-            if found is not None:
-                found.release()
-            raise
-        return _accepted(run, {})
+
+        @transaction.atomic
+        def make(keep: Keep) -> Run:
+            run = start_run(upload=upload, **asked)
+            keep(run.pk)
+            return run
+
+        def find(run_id: UUID) -> Run | None:
+            return runs_of(request).filter(pk=run_id).first()
+
+        run, headers = once(owner, request._request, *facts, make=make, find=find)
+        return _accepted(run, headers)
 
 
 def _accepted(run: Run, headers: dict[str, str]) -> Response:

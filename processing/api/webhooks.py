@@ -1,14 +1,16 @@
 """Webhooks: endpoints of the caller, their secrets, and what was delivered to them."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.http import parse_etags
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
-from rest_framework import generics, serializers, status
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, status
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,113 +19,22 @@ from rest_framework.views import APIView
 from config.accounts.authentication import authenticated_user
 from config.edge.errors import PreconditionFailed
 from config.entity_tags import entity_tag
+from config.idempotency.once import Keep, once
+from config.schema import IDEMPOTENCY_KEY as KEY
+from processing.api.webhook_serializers import (
+    DeliverySerializer,
+    EndpointChangesSerializer,
+    EndpointSerializer,
+    EndpointWithSecretSerializer,
+    NewEndpointSerializer,
+)
 from processing.webhooks import endpoints
-from processing.webhooks.events import EVENT_CHOICES, body_of
-from processing.webhooks.models import Attempt, Delivery, Endpoint
-from processing.webhooks.sealing import url_of
+from processing.webhooks.models import Delivery, Endpoint
+from processing.webhooks.sealing import secret_of
+
+M = TypeVar("M", bound=Model)
 
 IF_MATCH = OpenApiParameter("If-Match", str, OpenApiParameter.HEADER)
-
-
-class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
-    """One endpoint. `ended_because` says why it is switched off: `owner`, `gone` or `failing`."""
-
-    url = serializers.SerializerMethodField()
-    events = serializers.ListField(child=serializers.CharField(), read_only=True)
-
-    class Meta:
-        model = Endpoint
-        fields = [
-            "id",
-            "name",
-            "url",
-            "events",
-            "enabled",
-            "ended_because",
-            "ended_at",
-            "failing_since",
-            "previous_until",
-            "created_at",
-        ]
-        read_only_fields = fields
-
-    def get_url(self, endpoint: Endpoint) -> str:
-        return url_of(endpoint)
-
-
-class EndpointWithSecretSerializer(EndpointSerializer):
-    """One endpoint with its new secret, which is never shown again."""
-
-    secret = serializers.CharField(read_only=True)
-
-    class Meta(EndpointSerializer.Meta):
-        fields = [*EndpointSerializer.Meta.fields, "secret"]
-        read_only_fields = fields
-
-    def to_representation(self, instance: Endpoint) -> dict[str, Any]:
-        instance.secret = self.context["secret"]
-        return super().to_representation(instance)
-
-
-class NewEndpointSerializer(serializers.Serializer[Any]):
-    """Where to send, and what. Steps of pipelines call an endpoint by its name."""
-
-    name = serializers.CharField(max_length=50)
-    url = serializers.CharField(max_length=2048)
-    events = serializers.ListField(
-        child=serializers.ChoiceField(choices=EVENT_CHOICES), allow_empty=True
-    )
-
-
-class EndpointChangesSerializer(serializers.Serializer[Any]):
-    """What to change; what is left out stays."""
-
-    name = serializers.CharField(max_length=50, required=False)
-    url = serializers.CharField(max_length=2048, required=False)
-    events = serializers.ListField(
-        child=serializers.ChoiceField(choices=EVENT_CHOICES),
-        allow_empty=True,
-        required=False,
-    )
-    enabled = serializers.BooleanField(required=False)
-
-
-class AttemptSerializer(serializers.ModelSerializer[Attempt]):
-    """One try. `status` is that of the HTTP answer; without `duration_ms` it goes on."""
-
-    class Meta:
-        model = Attempt
-        fields = ["number", "started_at", "duration_ms", "status", "error_code"]
-        read_only_fields = fields
-
-
-class DeliverySerializer(serializers.ModelSerializer[Delivery]):
-    """One message for one endpoint. `due_at` is its next attempt, while it waits."""
-
-    message_id = serializers.CharField(read_only=True)
-    endpoint = serializers.UUIDField(source="endpoint_id", read_only=True)
-    body = serializers.SerializerMethodField()
-    attempts = AttemptSerializer(many=True, read_only=True)
-
-    class Meta:
-        model = Delivery
-        fields = [
-            "id",
-            "message_id",
-            "endpoint",
-            "event",
-            "state",
-            "occurred_at",
-            "due_at",
-            "settled_at",
-            "body",
-            "attempts",
-        ]
-        read_only_fields = fields
-
-    @extend_schema_field(serializers.CharField())
-    def get_body(self, delivery: Delivery) -> str:
-        return body_of(delivery.event, delivery.facts, delivery.occurred_at).decode()
 
 
 def endpoints_of(request: Request) -> QuerySet[Endpoint]:
@@ -146,15 +57,27 @@ class WebhooksView(generics.ListAPIView[Endpoint]):
     def get_queryset(self) -> QuerySet[Endpoint]:
         return endpoints_of(self.request)
 
-    @extend_schema(request=NewEndpointSerializer, responses={201: EndpointWithSecretSerializer})
+    @extend_schema(
+        request=NewEndpointSerializer,
+        parameters=[KEY],
+        responses={201: EndpointWithSecretSerializer},
+    )
     def post(self, request: Request) -> Response:
-        """Make an endpoint. The answer is the only one that has its secret."""
+        """Make an endpoint. No answer but this one, and that to its repetition, has its secret."""
+        owner = authenticated_user(request)
         body = NewEndpointSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        made, secret = endpoints.create(authenticated_user(request), **body.validated_data)
-        headers = {"Location": reverse("api-webhook", args=[made.pk]), "ETag": _etag(made)}
-        answer = EndpointWithSecretSerializer(made, context={"secret": secret}).data
-        return Response(answer, status.HTTP_201_CREATED, headers=headers)
+        asked = body.validated_data
+
+        def make(keep: Keep) -> Endpoint:
+            return endpoints.create(owner, **asked, keep=keep)[0]
+
+        facts = (asked["name"], asked["url"], *sorted(asked["events"]))
+        made, replayed = once(
+            owner, request._request, *facts, make=make, find=_finder(endpoints_of(request))
+        )
+        location = {"Location": reverse("api-webhook", args=[made.pk])}
+        return _with_secret(made, status.HTTP_201_CREATED, {**location, **replayed})
 
 
 class WebhookView(APIView):
@@ -186,23 +109,38 @@ class WebhookView(APIView):
 class WebhookRotateView(APIView):
     """Another secret."""
 
-    @extend_schema(request=None, responses=EndpointWithSecretSerializer)
+    @extend_schema(request=None, parameters=[KEY], responses=EndpointWithSecretSerializer)
     def post(self, request: Request, pk: UUID) -> Response:
         """Give it a new secret; until `previous_until`, messages carry both signatures."""
         endpoint = get_object_or_404(endpoints_of(request), pk=pk)
-        secret = endpoints.rotate(endpoint)
-        answer = EndpointWithSecretSerializer(endpoint, context={"secret": secret}).data
-        return Response(answer, headers={"ETag": _etag(endpoint)})
+
+        @transaction.atomic
+        def make(keep: Keep) -> Endpoint:
+            endpoints.rotate(endpoint)
+            keep(endpoint.pk)
+            return endpoint
+
+        rotated, replayed = once(
+            endpoint.owner, request._request, make=make, find=_finder(endpoints_of(request))
+        )
+        return _with_secret(rotated, status.HTTP_200_OK, replayed)
 
 
 class WebhookTestView(APIView):
     """Try it."""
 
-    @extend_schema(request=None, responses={202: DeliverySerializer})
+    @extend_schema(request=None, parameters=[KEY], responses={202: DeliverySerializer})
     def post(self, request: Request, pk: UUID) -> Response:
         """Send `webhook.test`, a message that says nothing but that it arrives."""
         endpoint = get_object_or_404(endpoints_of(request), pk=pk)
-        return _under_way(endpoints.send_test(endpoint))
+
+        @transaction.atomic
+        def make(keep: Keep) -> Delivery:
+            delivery = endpoints.send_test(endpoint)
+            keep(delivery.pk)
+            return delivery
+
+        return _sent_once(request, make)
 
 
 class WebhookDeliveriesView(generics.ListAPIView[Delivery]):
@@ -229,13 +167,19 @@ class DeliveryView(generics.RetrieveAPIView[Delivery]):
 class DeliveryResendView(APIView):
     """Once more."""
 
-    @extend_schema(request=None, responses={202: DeliverySerializer})
+    @extend_schema(request=None, parameters=[KEY], responses={202: DeliverySerializer})
     def post(self, request: Request, pk: UUID) -> Response:
         """Send it again, under the same `webhook-id`."""
         delivery = get_object_or_404(deliveries_of(request), pk=pk)
-        endpoints.resend(delivery)
-        delivery.refresh_from_db()
-        return _under_way(delivery)
+
+        @transaction.atomic
+        def make(keep: Keep) -> Delivery:
+            endpoints.resend(delivery)
+            keep(delivery.pk)
+            delivery.refresh_from_db()
+            return delivery
+
+        return _sent_once(request, make)
 
 
 def _etag(endpoint: Endpoint) -> str:
@@ -255,6 +199,17 @@ def _matched(request: Request, pk: UUID) -> Endpoint:
     return endpoint
 
 
-def _under_way(delivery: Delivery) -> Response:
-    location = {"Location": reverse("api-delivery", args=[delivery.pk])}
-    return Response(DeliverySerializer(delivery).data, status.HTTP_202_ACCEPTED, headers=location)
+def _with_secret(endpoint: Endpoint, code: int, headers: Mapping[str, str]) -> Response:
+    body = EndpointWithSecretSerializer(endpoint, context={"secret": secret_of(endpoint)})
+    return Response(body.data, code, headers={"ETag": _etag(endpoint), **headers})
+
+
+def _sent_once(request: Request, make: Callable[[Keep], Delivery]) -> Response:
+    owner, find = authenticated_user(request), _finder(deliveries_of(request))
+    delivery, replayed = once(owner, request._request, make=make, find=find)
+    headers = {"Location": reverse("api-delivery", args=[delivery.pk]), **replayed}
+    return Response(DeliverySerializer(delivery).data, status.HTTP_202_ACCEPTED, headers=headers)
+
+
+def _finder(rows: QuerySet[M]) -> Callable[[UUID], M | None]:
+    return lambda pk: rows.filter(pk=pk).first()

@@ -11,6 +11,7 @@ from django.db.models import F
 
 from config.accounts.models import User
 from config.events.announce import announce
+from config.idempotency.once import Keep, keep_nothing
 from processing import queue
 from processing.webhooks import deliveries, outbox
 from processing.webhooks.errors import (
@@ -36,8 +37,17 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")
 BOTH_FOR = timedelta(hours=24)  # how long the secret before the last one signs as well
 
 
-def create(owner: User, *, name: str, url: str, events: Collection[str]) -> tuple[Endpoint, str]:
-    """Make an endpoint; return it with its secret, which is never shown again.
+def create(
+    owner: User,
+    *,
+    name: str,
+    url: str,
+    events: Collection[str],
+    keep: Keep = keep_nothing,
+) -> tuple[Endpoint, str]:
+    """Make an endpoint; return it with its secret, which is shown to nobody else.
+
+    `keep` is told its id in the transaction that makes it.
 
     Raises:
         NameMalformed, NameTaken, UnknownEvent, TooManyEndpoints: nothing was made.
@@ -53,6 +63,7 @@ def create(owner: User, *, name: str, url: str, events: Collection[str]) -> tupl
         if Endpoint.objects.owned_by(owner).count() >= rules().max_endpoints:
             raise TooManyEndpoints
         _save_named(endpoint)
+        keep(endpoint.pk)
     logger.info("endpoint made", extra={"endpoint": str(endpoint.pk)})
     return endpoint, secret
 

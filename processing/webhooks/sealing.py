@@ -57,6 +57,15 @@ def url_of(endpoint: Endpoint) -> str:
     return urls_of([endpoint])[endpoint.pk]
 
 
+def secret_of(endpoint: Endpoint) -> str:
+    """Return the secret by which messages for an endpoint are signed.
+
+    Raises:
+        UnknownKey, Damaged
+    """
+    return Seal.of(endpoint).open(endpoint.sealed_secret, SECRET)
+
+
 def urls_of(endpoints: Sequence[Endpoint]) -> dict[UUID, str]:
     """Return the addresses of endpoints of one owner, by their ids; one query.
 

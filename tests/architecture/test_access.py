@@ -26,6 +26,8 @@ PUBLIC |= {"api-token", "api-token-refresh", "api-token-revoke"}
 PERSONAL = {
     "account",
     "account-theme",
+    "api-drop-reports",
+    "api-drop-reports-dismiss",
     "api-events",
     "api-pipeline",
     "api-pipeline-activate",
@@ -53,6 +55,7 @@ OWNED = {
     "api-artifact-content": "artifact",
     "api-delivery": "delivery",
     "api-delivery-resend": "delivery",
+    "api-drop-report-dismiss": "report",
     "api-replay": "replay",
     "api-replay-adopt": "replay",
     "api-replay-cancel": "replay",
