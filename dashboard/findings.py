@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from uploads.errors import REFUSALS_OF_CONTENT, Refusal
-from uploads.models import Finding
+from uploads.models import Finding, Upload, Verdict
 from uploads.validation import ACTIONS, Action
 from uploads.verdicts import PERSONAL_DATA
 
@@ -66,6 +66,15 @@ def found(findings: Iterable[Finding], *, told: str = "") -> list[Found]:
         Found(code, f"{told if code in DISGUISES else ''} {_sentence(code)}".strip(), holds)
         for code, holds in by_code.items()
     ]
+
+
+def why_held(upload: Upload, unmade: str) -> str:
+    """Return why a file is held back; `unmade` says why a check could not be made."""
+    if not upload.held:
+        return ""
+    if upload.verdict == Verdict.QUARANTINED:
+        return " ".join(one.sentence for one in found(upload.findings.all()) if one.holds)
+    return unmade if upload.verdict == Verdict.NOT_CHECKED else ""
 
 
 def _sentence(code: str) -> str:

@@ -1,25 +1,32 @@
 """What the inbox can be narrowed to: groups of states, kinds of files, what was found in them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Value
 
 from dashboard.findings import LABELS
 from uploads import search
-from uploads.models import Finding, Upload, UploadState
+from uploads.models import Finding, Upload, UploadState, Verdict
 
 MAX_QUESTION_CHARS = 500
 
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "all": tuple(UploadState.values),
-    "attention": (UploadState.FAILED,),
-    "progress": (UploadState.QUEUED, UploadState.RUNNING),
-    "done": (UploadState.SUCCEEDED, UploadState.CANCELLED),
+WORKING = (UploadState.QUEUED, UploadState.RUNNING)
+ENDED = (UploadState.SUCCEEDED, UploadState.CANCELLED)
+# Held for a reason, and not only until its checks are made.
+HELD_BACK = Q(held=True, verdict__in=(Verdict.QUARANTINED, Verdict.NOT_CHECKED))
+
+# Each file is in one group: what is held back needs attention, whatever its state.
+GROUPS: Mapping[str, Q] = {
+    "all": Q(),
+    "attention": Q(state=UploadState.FAILED) | HELD_BACK,
+    "progress": Q(state__in=WORKING) & ~HELD_BACK,
+    "done": Q(state__in=ENDED) & ~HELD_BACK,
 }
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
@@ -92,8 +99,7 @@ class Narrowing:
 
     def of_those(self, uploads: QuerySet[Upload], *, owner_id: UUID) -> QuerySet[Upload]:
         """Return those of the uploads of one owner that it is narrowed to."""
-        if self.group != "all":
-            uploads = uploads.filter(state__in=GROUPS[self.group])
+        uploads = uploads.filter(GROUPS[self.group])
         if self.kind == OTHER:
             uploads = uploads.exclude(_of_kinds(*KINDS))
         elif self.kind:
@@ -106,6 +112,24 @@ class Narrowing:
 
 
 ALL = Narrowing()
+
+
+def counts_of(uploads: QuerySet[Upload]) -> dict[str, int]:
+    """Return how many of the uploads are in each group: one query over two indexes."""
+    held_back = _by_state(uploads.filter(HELD_BACK), is_back=True)
+    by_state: Counter[str] = Counter()
+    back: Counter[str] = Counter()
+    for state, count, is_back in _by_state(uploads, is_back=False).union(held_back, all=True):
+        (back if is_back else by_state)[state] = count
+    progress = sum(by_state[state] - back[state] for state in WORKING)
+    done = sum(by_state[state] - back[state] for state in ENDED)
+    every = by_state.total()
+    return {"all": every, "attention": every - progress - done, "progress": progress, "done": done}
+
+
+def _by_state(uploads: QuerySet[Upload], *, is_back: bool) -> QuerySet[Upload, Any]:
+    counted = uploads.order_by().values("state").annotate(count=Count("id"))
+    return counted.values_list("state", "count", Value(is_back))
 
 
 def _of_kinds(*kinds: str) -> Q:

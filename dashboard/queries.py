@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from allauth.mfa.utils import is_mfa_enabled
-from django.db.models import Count
+from django.db.models import Q
 from django.shortcuts import get_object_or_404
 
 from config.accounts.models import User
 from dashboard.chart import Chart, chart_of
 from dashboard.family import Family, family_of
-from dashboard.findings import Found, found, labels_of
+from dashboard.findings import Found, found, labels_of, why_held
 from dashboard.graph import Picture, picture_of
 from dashboard.names import printable
-from dashboard.narrowing import ALL, GROUPS, Narrowing
+from dashboard.narrowing import ALL, WORKING, Narrowing, counts_of
 from dashboard.reports import Reports, reports_for
 from dashboard.results import (
     Record,
@@ -42,14 +42,15 @@ from uploads.validation import Policy
 PAGE_SIZE = 50
 MAX_RUNS = 20
 MAX_LATEST = 8
-AT_WORK = ("run_id", "kind", "step")
+TOLD = ("run_id", "state", "kind", "step", "error_detail")
+NO_RUN = UUID(int=0)
 
 
 @dataclass(frozen=True)
 class FileRow:
     """One line of the inbox. `step` is the title of the step at work, if one is.
 
-    `marks` say in short words what was found in the file.
+    `problem` says why it needs attention, `marks` say in short words what was found in the file.
     """
 
     upload: Upload
@@ -82,7 +83,6 @@ def inbox(user: User, narrowing: Narrowing = ALL, *, before: UUID | None = None)
     """Return a page of the uploads that the list is narrowed to, older than `before`."""
     rules = policy_for(user)
     owned = Upload.objects.owned_by(user)
-    by_state = dict(owned.order_by().values_list("state").annotate(Count("id")))
     chosen = narrowing.of_those(owned, owner_id=user.pk)
     if before is not None:
         chosen = chosen.filter(pk__lt=before)
@@ -90,25 +90,22 @@ def inbox(user: User, narrowing: Narrowing = ALL, *, before: UUID | None = None)
     shown = listed[:PAGE_SIZE]
     names = names_of(shown)
     run_ids = [upload.run_id for upload in shown if upload.run_id]
-    at_work = StepRecord.objects.filter(run_id__in=run_ids, state=StepState.RUNNING)
-    steps = {run_id: kind or step for run_id, kind, step in at_work.values_list(*AT_WORK)}
+    at_work, unmade = _told_by_records(run_ids)
     failed = Run.objects.owned_by(user).filter(pk__in=run_ids, state=RunState.FAILED)
     problems = dict(failed.values_list("pk", "error_detail"))
     return Inbox(
         narrowing=narrowing,
-        counts={
-            name: sum(by_state.get(state, 0) for state in states) for name, states in GROUPS.items()
-        },
+        counts=counts_of(owned),
         rows=[
             FileRow(
                 upload=upload,
                 name=printable(names[upload.pk]),
-                step=title_of(steps[run_id]) if run_id in steps else "",
-                problem=problems.get(run_id, "") if run_id else "",
+                step=at_work.get(run_id, ""),
+                problem=why_held(upload, unmade.get(run_id, "")) or problems.get(run_id, ""),
                 marks=labels_of(upload.findings.all()),
             )
             for upload in shown
-            for run_id in [upload.run_id]
+            for run_id in [upload.run_id or NO_RUN]
         ],
         is_first=before is None,
         next_before=shown[-1].pk if len(listed) > PAGE_SIZE else None,
@@ -116,6 +113,19 @@ def inbox(user: User, narrowing: Narrowing = ALL, *, before: UUID | None = None)
         policy=rules,
         reports=reports_for(user),
     )
+
+
+def _told_by_records(run_ids: Sequence[UUID]) -> tuple[dict[UUID, str], dict[UUID, str]]:
+    """Return by run the title of the step at work, and why a check could not be made."""
+    told = Q(state=StepState.RUNNING) | Q(state=StepState.FAILED, position__lt=0)
+    records = StepRecord.objects.filter(told, run_id__in=run_ids).order_by("attempt")
+    at_work, unmade = {}, {}
+    for run_id, state, kind, step, detail in records.values_list(*TOLD):
+        if state == StepState.RUNNING:
+            at_work[run_id] = title_of(kind or step)
+        else:
+            unmade[run_id] = detail
+    return at_work, unmade
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,7 @@ class UploadPage:
     @property
     def is_working(self) -> bool:
         """Tell whether something may still change by itself."""
-        return self.upload.state in GROUPS["progress"]
+        return self.upload.state in WORKING
 
 
 def upload_page(user: User, upload_id: UUID) -> UploadPage:

@@ -7,8 +7,9 @@ import pytest
 from django.urls import reverse
 
 from dashboard import queries
+from dashboard.findings import SENTENCES
 from dashboard.narrowing import Narrowing
-from processing.models import RunState, StepState
+from processing.models import RunState, StepRecord, StepState
 from tests.browser.papers import picture
 from tests.dashboard.conftest import Visit
 from tests.dashboard.scenes import FAILURE, Scene, checked, hand_in, play
@@ -109,6 +110,53 @@ def test_the_inbox_is_narrowed_by_kind_and_by_what_was_found(
     owner: Any, found: None, query: dict[str, str], names: set[str]
 ) -> None:
     assert {row.name for row in queries.inbox(owner, Narrowing.of(query)).rows} == names
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize(
+    ("verdict", "held", "needs"),
+    [
+        ("quarantined", True, True),
+        ("not_checked", True, True),
+        ("not_checked", False, False),
+        ("pending", True, False),
+        ("passed", False, False),
+    ],
+)
+def test_what_is_held_back_needs_attention_and_is_in_no_other_group(
+    owner: Any, state: RunState, verdict: str, held: bool, needs: bool
+) -> None:
+    upload = hand_in(owner, "x.txt", b"some text\n")
+    play(upload, {}, state=state)
+    Upload.objects.filter(pk=upload.pk).update(verdict=verdict, held=held)
+    needs = needs or state == RunState.FAILED
+    groups = {
+        group
+        for group in ("attention", "progress", "done")
+        if queries.inbox(owner, Narrowing.of({"show": group})).rows
+    }
+    counts = queries.inbox(owner).counts
+    assert {group for group in groups if counts[group] == 1} == groups
+    assert sum(counts[group] for group in ("attention", "progress", "done")) == 1
+    assert (groups == {"attention"}) is needs
+
+
+def test_a_row_says_why_a_file_is_held_back(visit: Visit, owner: Any, found: None) -> None:
+    assert SENTENCES["malware"] in body(visit(owner), show="attention")
+
+
+def test_a_row_says_why_a_file_is_not_checked(visit: Visit, owner: Any) -> None:
+    upload = hand_in(owner, "x.txt", b"some text\n")
+    run = play(upload, {}, state=RunState.QUEUED)
+    Upload.objects.filter(pk=upload.pk).update(verdict="not_checked", held=True)
+    for attempt, detail in ((1, "It is asleep."), (2, "It is down.")):
+        StepRecord.objects.create(
+            run=run, position=-2, step="antivirus", kind="antivirus", attempt=attempt,
+            state=StepState.FAILED, started_at=run.created_at, error_detail=detail,
+        )  # fmt: skip
+    text = body(visit(owner), show="attention")
+    assert "It is down." in text
+    assert "It is asleep." not in text
 
 
 def test_a_row_has_a_mark_in_words_for_what_was_found(
