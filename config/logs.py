@@ -11,6 +11,7 @@ SECRET_ADDRESS = re.compile(
     r"(/tus/|/api/v1/uploads/(?![0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:[/?\s'\"]|$)))"
     r"[^/\s'\"]+"
 )
+UNKNOWN_HOST = "django.security.DisallowedHost"  # Django logs it with a traceback
 
 
 def hide_addresses(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -22,6 +23,14 @@ def hide_addresses(_logger: Any, _method: str, event: dict[str, Any]) -> dict[st
     return event
 
 
+def shorten_unknown_hosts(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Say in one line that somebody asked for a host that is not ours: it is answered with 400."""
+    if event.get("logger") == UNKNOWN_HOST:
+        event.pop("exc_info", None)
+        event["level"] = "warning"
+    return event
+
+
 def shared_processors() -> list[Any]:
     """Return what every event passes, whether logged through structlog or the standard library."""
     return [
@@ -30,6 +39,7 @@ def shared_processors() -> list[Any]:
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        shorten_unknown_hosts,
         structlog.processors.format_exc_info,
         hide_addresses,
     ]
