@@ -21,7 +21,7 @@ from config.edge.errors import (
 )
 from config.edge.exchange import Exchange
 from config.edge.frames import Feed
-from config.edge.handover import ReceiveBody, SendContent, StreamEvents
+from config.edge.handover import ReceiveBody, SendContent, SendPieces, StreamEvents
 from config.edge.hub import Hub
 from config.edge.limits import limits
 from config.edge.pools import Pools, run_within
@@ -149,6 +149,9 @@ class Edge:
             case SendContent() as content:
                 with self._interruptible(), self._pools.stream():
                     await sending.send(exchange, content, reply.answer, self._pools)
+            case SendPieces() as pieces:
+                with self._interruptible(), self._pools.stream():
+                    await sending.send_pieces(exchange, pieces, reply.answer, self._pools)
             case StreamEvents() as wanted:
                 with self._interruptible():
                     await streaming.stream(

@@ -1,4 +1,4 @@
-"""What views say to the edge: this body comes to me, this content goes out, these events too.
+"""What views say to the edge: this body comes to me, this content goes out, these pieces, events.
 
 Each function leaves a handover in the request's slot and returns a placeholder, which passes
 through all middleware like any answer and so collects its headers. Without a slot, under a plain
@@ -6,7 +6,7 @@ WSGI server or Django's test client, the same function does the work before it r
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
@@ -75,6 +75,17 @@ class SendContent:
 
 
 @dataclass(frozen=True)
+class SendPieces:
+    """Bytes whose number nobody knows before they are made; no piece is empty."""
+
+    pieces: Generator[bytes]
+
+    def drop(self) -> None:
+        """Undo: the placeholder did not become the answer."""
+        self.pieces.close()
+
+
+@dataclass(frozen=True)
 class StreamEvents:
     """The events of `channel` in `feed`, while `still_allowed` says so."""
 
@@ -87,7 +98,7 @@ class StreamEvents:
         """Undo: the placeholder did not become the answer."""
 
 
-Handover = ReceiveBody | SendContent | StreamEvents
+Handover = ReceiveBody | SendContent | SendPieces | StreamEvents
 
 
 @dataclass
@@ -211,6 +222,23 @@ def _has_already(request: HttpRequest, etag: str | None, modified: str | None) -
         return offered == ["*"] or etag in [tag.removeprefix("W/") for tag in offered]
     since = parse_http_date_safe(request.headers.get("If-Modified-Since", ""))
     return modified is not None and since is not None and parse_http_date(modified) <= since
+
+
+def send_pieces(
+    request: HttpRequest, pieces: Generator[bytes], *, headers: Mapping[str, str]
+) -> HttpResponseBase:
+    """Answer with `pieces`, each of which is made when the one before it is on its way.
+
+    Each may ask the database, and must be done with it when it is given: they are made by several
+    threads in turn. If one cannot be made, the answer is cut.
+    """
+    slot: Slot | None = request.META.get(SLOT)
+    if request.method == "HEAD":
+        pieces.close()
+        return HttpResponse(headers=headers)
+    if slot is not None:
+        return slot.fill(SendPieces(pieces), HttpResponse(headers=headers))
+    return StreamingHttpResponse(pieces, headers=headers)
 
 
 class _Pieces:

@@ -5,7 +5,7 @@ import logging
 
 from config.edge.errors import RequestTimeout
 from config.edge.exchange import Exchange
-from config.edge.handover import SendContent, close, offsets, read_piece
+from config.edge.handover import SendContent, SendPieces, close, offsets, read_piece
 from config.edge.pools import Pools, submit
 from config.edge.wire import Answer
 
@@ -49,3 +49,30 @@ async def send(exchange: Exchange, content: SendContent, answer: Answer, pools: 
             await asyncio.wait({reading})
             reading.exception()  # seen: it was raised above, or nobody wants the piece any more
         await submit(pools.bytes, exchange.request_id, close, content.source)
+
+
+async def send_pieces(exchange: Exchange, wanted: SendPieces, answer: Answer, pools: Pools) -> None:
+    """Send pieces as they are made. What fails before the first one gets a proper refusal."""
+
+    def make() -> "asyncio.Future[bytes]":
+        return submit(pools.pages, exchange.request_id, next, wanted.pieces, b"")
+
+    gone = asyncio.ensure_future(exchange.body.gone())
+    making = make()
+    try:
+        data = await asyncio.shield(making)  # a thread is at it: that cannot be called off
+        await exchange.begin(answer.status, answer.headers, without=frozenset({"content-length"}))
+        while data:
+            await exchange.piece(data, more=True)
+            if gone.done():
+                return
+            making = make()
+            data = await asyncio.shield(making)
+        await exchange.piece(b"", more=False)
+    except RequestTimeout:
+        logger.info("a client stopped reading", extra={"request_id": exchange.request_id})
+    finally:
+        gone.cancel()
+        await asyncio.wait({making})
+        making.exception()  # seen: it was raised above, or nobody wants the piece any more
+        await submit(pools.pages, exchange.request_id, wanted.drop)

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Generator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -12,7 +13,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_protect
 
-from config.edge import Event, receive_body, send_content, stream_events
+from config.edge import Event, receive_body, send_content, send_pieces, stream_events
 from config.errors import AppError
 from tests.source import BytesSource
 
@@ -235,6 +236,32 @@ def zeros(request: HttpRequest, size: int) -> HttpResponseBase:
     return send_content(request, Zeros(size), headers={"Content-Type": "text/plain"})
 
 
+class Pieces:
+    """Makes pieces of one KiB; `closed` counts how often that ended, `made` the pieces."""
+
+    made = 0
+    closed = 0
+
+    @classmethod
+    def make(cls, count: int, breaks_at: int, pause_s: float) -> Generator[bytes]:
+        cls.made = cls.closed = 0
+        try:
+            for number in range(count):
+                if number == breaks_at:
+                    raise Broken
+                cls.made += 1
+                time.sleep(pause_s)
+                yield bytes([65 + number % 26]) * 1024
+        finally:
+            cls.closed += 1
+
+
+def pieces(request: HttpRequest, count: int) -> HttpResponseBase:
+    breaks_at, pause_s = (float(request.GET.get(key, -1)) for key in ("breaks_at", "pause_s"))
+    made = Pieces.make(count, int(breaks_at), max(0.001, pause_s))
+    return send_pieces(request, made, headers={"Content-Type": "text/csv"})
+
+
 def events(request: HttpRequest, channel: str) -> HttpResponse:
     def still_allowed() -> bool:
         allowed = ALLOWED.get(channel, True)
@@ -286,6 +313,7 @@ urlpatterns = [
     path("content", content),
     path("empty", empty),
     path("zeros/<int:size>", zeros),
+    path("pieces/<int:count>", pieces),
     path("events/<str:channel>", events),
     path("announce/<str:channel>", announce),
     path("journal", journal),
