@@ -6,6 +6,7 @@ from dashboard import pipeline_views, views, webhook_views
 
 urlpatterns = [
     path("", views.inbox, name="home"),
+    path("files.csv", views.files_csv, name="files-csv"),
     path("pipelines/", pipeline_views.pipelines, name="pipelines"),
     path("pipelines/<slug:name>/", pipeline_views.pipeline, name="pipeline"),
     path(
@@ -28,6 +29,7 @@ urlpatterns = [
     path("uploads/<uuid:pk>/fetch/", views.upload_fetch, name="upload-fetch"),
     path("uploads/<uuid:pk>/delete/", views.upload_delete, name="upload-delete"),
     path("runs/", views.runs_list, name="runs"),
+    path("runs.csv", views.runs_csv, name="runs-csv"),
     path("runs/<uuid:pk>/", views.run, name="run"),
     path("runs/<uuid:pk>/cancel/", views.run_cancel, name="run-cancel"),
     path("runs/<uuid:pk>/retry/", views.run_retry, name="run-retry"),

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -16,7 +17,7 @@ from config.accounts.authentication import authenticated_user
 from config.accounts.models import Theme
 from config.errors import AppError
 from config.problems import error_response
-from dashboard import queries
+from dashboard import export, queries
 from dashboard.narrowing import Narrowing
 from dashboard.run_list import RunNarrowing, runs_page
 from dashboard.status import status_page
@@ -27,14 +28,14 @@ from uploads.erasures import Cause
 from uploads.key_models import Erasure
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def page(view: View[P]) -> View[P]:
     """Make a view one of a signed-in user: never cached, its errors shown as pages."""
 
     @wraps(view)
-    def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except AppError as error:
@@ -53,6 +54,13 @@ def inbox(request: HttpRequest) -> HttpResponse:
         before=place_of(request.GET.get("before", "")),
     )
     return fill(request, "inbox", data, live="all")
+
+
+@page
+@require_safe
+def files_csv(request: HttpRequest) -> HttpResponseBase:
+    """Give the user's uploads as CSV."""
+    return export.files_csv(request, authenticated_user(request), Narrowing.of(request.GET))
 
 
 @page
@@ -138,6 +146,13 @@ def runs_list(request: HttpRequest) -> HttpResponse:
         before=place_of(request.GET.get("before", "")),
     )
     return fill(request, "runs", data, live="all")
+
+
+@page
+@require_safe
+def runs_csv(request: HttpRequest) -> HttpResponseBase:
+    """Give the user's runs as CSV."""
+    return export.runs_csv(request, authenticated_user(request), RunNarrowing.of(request.GET))
 
 
 @page
