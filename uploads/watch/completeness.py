@@ -6,8 +6,11 @@ import os
 import stat
 import time
 
+from uploads.watch.file_systems import has_writers_elsewhere
+
 # A file that says nothing of being complete must have been left alone for so long.
 QUIET_S = 5.0
+FORGOTTEN_S = 120.0
 # Names that programs give to files they are still writing, and rename at the end.
 TEMPORARY_PREFIXES = (".", "~")
 TEMPORARY_SUFFIXES = ("~", ".crdownload", ".download", ".filepart", ".part", ".partial", ".tmp")
@@ -36,12 +39,38 @@ def open_regular(name: str, *, folder: int) -> int | None:
     return None
 
 
-def is_complete(name: str, descriptor: int) -> bool:
-    """Tell whether the open file `name` can be taken now."""
+class Stillness:
+    """How long files have been left alone, by our own clock: a file server has another one."""
+
+    def __init__(self) -> None:
+        # By path: the state, since when it is the same, and when it was looked at.
+        self._seen: dict[tuple[str, ...], tuple[tuple[int, ...], float, float]] = {}
+        self._most = 1000
+
+    def left_alone_s(self, path: tuple[str, ...], status: os.stat_result) -> float:
+        """Return for how many seconds nothing has been seen to happen to a file."""
+        now = time.monotonic()
+        state = status.st_size, status.st_mtime_ns, status.st_ctime_ns  # SSHFS numbers files anew
+        before, since, _ = self._seen.get(path, (None, now, now))
+        if before != state:
+            since = now
+        self._seen[path] = state, since, now
+        if len(self._seen) > self._most:  # files that were taken, or taken away
+            seen = self._seen.items()
+            self._seen = {key: last for key, last in seen if now - last[2] < FORGOTTEN_S}
+            self._most = max(1000, 2 * len(self._seen))
+        return now - since
+
+
+def is_complete(path: tuple[str, ...], descriptor: int, stillness: Stillness) -> bool:
+    """Tell whether the open file can be taken now. `path` leads to it in its drop folder."""
+    name = path[-1]
     status = os.fstat(descriptor)
     writing = _is_being_written(descriptor)
     if writing or _is_locked(descriptor):
         return False
+    if has_writers_elsewhere(descriptor):  # also where a lease was granted: FUSE knows no better
+        return stillness.left_alone_s(path, status) >= QUIET_S
     nothing_suspect = (
         status.st_size > 0
         and not name.startswith(TEMPORARY_PREFIXES)

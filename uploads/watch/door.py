@@ -16,7 +16,7 @@ from uploads.intake import CHUNK_BYTES, Offer, receive_upload
 from uploads.models import Door, Upload, UploadState
 from uploads.policy import policy_of_folder
 from uploads.validation import check_name
-from uploads.watch.completeness import is_complete, open_regular
+from uploads.watch.completeness import Stillness, is_complete, open_regular
 from uploads.watch.errors import (
     CannotBeMoved,
     FolderTooDeep,
@@ -63,6 +63,7 @@ class FolderDoor:
         self.place = place
         self.folder = DropFolder(place.root)
         self._stopping = stopping
+        self._stillness = Stillness()
         # Receipts whose runs had not ended when last seen, and their uploads.
         self.waiting: dict[str, UUID] = {}
         with self.folder.part(UNDERPROCESS) as folder:
@@ -183,7 +184,7 @@ class FolderDoor:
         if descriptor is None:
             return False
         try:
-            return is_complete(found.name, descriptor)
+            return is_complete((*found.above, found.name), descriptor, self._stillness)
         finally:
             os.close(descriptor)
 

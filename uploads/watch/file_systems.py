@@ -3,6 +3,9 @@
 import ctypes
 import os
 
+# What lies below a mounted overlay is nobody's to write to (Linux,
+# Documentation/filesystems/overlayfs.rst).
+OVERLAY = "overlay"
 # Numbers of file systems whose changes may be made elsewhere: on another machine, by another
 # kernel, or below the layer that is looked at. The kernel tells nothing of those.
 # Source: Linux, include/uapi/linux/magic.h, and statfs(2); GFS2 and the last four from their own
@@ -14,7 +17,7 @@ SILENT = {
     0xFE534D42: "smb2",
     0x65735546: "fuse",
     0x01021997: "9p",
-    0x794C7630: "overlay",
+    0x794C7630: OVERLAY,
     0x5346414F: "afs",
     0x6B414653: "afs",
     0x00C36400: "ceph",
@@ -39,6 +42,15 @@ def silent_file_system(descriptor: int) -> str:
     """
     number = file_system_number(descriptor)
     return SILENT.get(number, "")
+
+
+def has_writers_elsewhere(descriptor: int) -> bool:
+    """Tell whether an open file may be written where this kernel does not see it.
+
+    Raises:
+        OSError
+    """
+    return silent_file_system(descriptor) not in ("", OVERLAY)
 
 
 def file_system_number(descriptor: int) -> int:

@@ -1,7 +1,8 @@
 """Where the kernel keeps silent of changes, folders are polled, and that is said."""
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,16 @@ import pytest
 from django.utils import timezone
 
 from config.health import Health
-from tests.uploads.watch.conftest import Scene
+from tests.uploads.watch.conftest import Scene, content_of
 from uploads import health, metrics
 from uploads.folder_models import FolderState
-from uploads.watch import file_systems, inotify
-from uploads.watch.file_systems import file_system_number, silent_file_system
+from uploads.models import Upload
+from uploads.watch import completeness, file_systems, inotify
+from uploads.watch.file_systems import (
+    file_system_number,
+    has_writers_elsewhere,
+    silent_file_system,
+)
 from uploads.watch.folders import opened
 from uploads.watch.inotify import Inotify
 from uploads.watch.notices import ByFileSystem, Polling, best_notices
@@ -181,3 +187,61 @@ def test_the_admin_shows_the_state_of_each_folder(scene: Scene, administrator: A
     client.force_login(administrator, backend="django.contrib.auth.backends.ModelBackend")
     page = client.get("/admin/uploads/folderstate/").content.decode()
     assert str(scene.folder.root) in page
+
+
+@pytest.fixture
+def pass_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return how to let seconds pass on our own clock."""
+    passed = [time.monotonic()]
+
+    def pass_by(seconds: float) -> None:
+        passed[0] += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: passed[0])
+    return pass_by
+
+
+def test_where_others_may_write_unseen_a_file_must_be_left_alone_by_our_own_clock(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, pass_by: Callable[[float], None]
+) -> None:
+    monkeypatch.setattr(completeness, "has_writers_elsewhere", lambda descriptor: True)
+    there = scene.drop("a.txt", b"the first ")
+    monkeypatch.setattr(time, "time", lambda: there.stat().st_ctime + 3600)  # the server is behind
+    for more in (b"half, ", b"and the rest"):
+        scene.watch()
+        pass_by(completeness.QUIET_S - 1)
+        with there.open("ab") as file:
+            file.write(more)
+    scene.watch()
+    pass_by(completeness.QUIET_S - 1)
+    scene.watch()
+    assert not Upload.objects.exists()
+    pass_by(1)
+    scene.watch()
+    assert content_of(Upload.objects.get()) == b"the first half, and the rest"
+
+
+def test_what_was_looked_at_long_ago_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pass_by: Callable[[float], None]
+) -> None:
+    stillness = completeness.Stillness()
+    status = tmp_path.stat()
+    for number in range(1000):
+        stillness.left_alone_s(("gone", str(number)), status)
+    pass_by(completeness.FORGOTTEN_S)
+    for number in range(5):
+        stillness.left_alone_s(("there", str(number)), status)
+        pass_by(1)
+    assert len(stillness._seen) == 5
+    assert stillness.left_alone_s(("there", "0"), status) == 5
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(0x6969, True), (0x65735546, True), (0x794C7630, False), (0xEF53, False)],
+)
+def test_where_others_may_write_unseen(
+    monkeypatch: pytest.MonkeyPatch, number: int, expected: bool
+) -> None:
+    monkeypatch.setattr(file_systems, "file_system_number", lambda descriptor: number)
+    assert has_writers_elsewhere(0) is expected
