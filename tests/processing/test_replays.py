@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from processing import definitions, queue, replays, runner
 from processing.errors import NothingToReplay, ReplayGoesOn, TooMuchToReplay
@@ -287,3 +288,59 @@ def test_two_hundred_files_are_replayed_and_compared(
     assert len(page["results"]) == 50
     assert all(file["changes"] == ["media_type"] for file in page["results"])
     assert replays.adopt(replay) == 200
+
+
+def test_the_command_makes_a_replay_for_each_owner_which_is_theirs_alone(
+    owner, stranger, administrator, candidate, client_of, capsys
+):
+    for user, count in ((owner, 2), (stranger, 1)):
+        for number in range(count):
+            hand_in(user, b"abcdef %d\n" % number)
+    work()
+    call_command("replay", "mine", str(candidate.number))
+    work()
+    theirs = {replay.owner: replay for replay in Replay.objects.all()}
+    assert {user: replay.size for user, replay in theirs.items()} == {owner: 2, stranger: 1}
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        f"{user.username}: {theirs[user].size} files, replay {theirs[user].pk}"
+        for user in sorted(theirs, key=lambda user: user.pk)
+    ]
+    for user, replay in theirs.items():
+        assert set(replay.items.values_list("upload__owner", flat=True)) == {user.pk}
+        found = {
+            caller: client_of(caller).get(f"{API}{replay.pk}/").status_code
+            for caller in (owner, stranger, administrator)
+        }
+        assert found == {caller: 200 if caller == user else 404 for caller in found}
+
+
+def test_the_command_leaves_out_for_whom_the_version_is_not(owner, stranger, mine, capsys):
+    hand_in(owner, b"abc\n")
+    hand_in(stranger, b"abc\n")
+    work()
+    theirs = definitions.import_source(f"{SECOND}owners: [{owner.username}]\n", origin=Origin.ADMIN)
+    call_command("replay", "mine", str(theirs.number))
+    assert [replay.owner for replay in Replay.objects.all()] == [owner]
+    call_command("replay", "mine", str(theirs.number), user=stranger.username)
+    assert Replay.objects.count() == 1
+
+
+def test_the_command_says_who_has_too_many_files_and_goes_on(
+    owner, stranger, candidate, monkeypatch, capsys
+):
+    monkeypatch.setattr(replays, "MAX_FILES", 1)
+    for user, count in ((owner, 2), (stranger, 1)):
+        for number in range(count):
+            hand_in(user, b"abcdef %d\n" % number)
+    work()
+    with pytest.raises(SystemExit, match="1"):
+        call_command("replay", "mine", str(candidate.number))
+    assert owner.username in capsys.readouterr().err
+    assert [replay.owner for replay in Replay.objects.all()] == [stranger]
+
+
+@pytest.mark.parametrize("said", [("nobody's", "1"), ("mine", "7")])
+def test_the_command_replays_nothing_on_what_is_not_there(mine, said):
+    with pytest.raises(CommandError):
+        call_command("replay", *said)
