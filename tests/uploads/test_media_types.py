@@ -5,7 +5,9 @@ import io
 import json
 import subprocess
 import sys
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,12 +21,14 @@ from uploads.media_types import (
     describe,
     detect,
     encoding_of,
+    libmagic,
     table_in,
     told,
 )
 
 __all__ = ["corpus"]
 
+PDF, GIF = b"%PDF-1.4\n", b"GIF89a\1\0\1\0\0\0\0;"
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 WITH_MACROS = "application/vnd.ms-word.document.macroenabled.12"
@@ -202,6 +206,32 @@ def test_descriptions_and_encodings_are_those_of_libmagic() -> None:
     assert describe(b"%PDF-1.4\n").startswith("PDF document")
     assert declared_encoding("Grüße".encode()) == "utf-8"
     assert declared_encoding(b"\0\1\2") == "binary"
+
+
+def test_threads_that_ask_libmagic_do_not_wait_for_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    library = libmagic.MAGIC._library
+    together = threading.Barrier(2, timeout=20)
+    made = []
+
+    class Meeting(library.Magic):  # type: ignore[misc, name-defined]
+        def __init__(self, magic_file: str | None) -> None:
+            super().__init__(magic_file=magic_file)
+            made.append(self)
+
+        def from_buffer(self, head: bytes) -> object:
+            together.wait()
+            return super().from_buffer(head)
+
+    monkeypatch.setattr(library, "Magic", Meeting)
+    asked = libmagic._LibMagic(at_once=3)
+    assert len(made) == 1, "the others are read when they are needed"
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(2):
+            questions = pool.map(asked.ask, [asked.media_type] * 2, [PDF, GIF], ["", ""])
+            assert list(questions) == ["application/pdf", "image/gif"]
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize(

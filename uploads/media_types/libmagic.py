@@ -2,9 +2,11 @@
 
 import ctypes
 import importlib.util
-import threading
+import os
 from pathlib import Path
+from queue import LifoQueue
 from types import ModuleType
+from typing import Any
 
 
 def _load_libmagic() -> tuple[ModuleType, str | None]:
@@ -29,16 +31,21 @@ def _load_libmagic() -> tuple[ModuleType, str | None]:
 
 
 class _LibMagic:
-    """Three questions to libmagic, over one database, which is read once, here.
+    """Three questions to libmagic, over one database, which is read here.
 
     A sandboxed process may open no file: it must inherit the database already loaded. It pays for
     every page of it that it looks at, and would pay three times for one database a question.
+    Where several threads ask at once, each has a database of its own, up to `at_once` of them.
     """
 
-    def __init__(self) -> None:
-        self._library, database = _load_libmagic()
-        self._magic = self._library.Magic(magic_file=database)
-        self._turn = threading.Lock()  # the question is a trait of the database
+    def __init__(self, at_once: int) -> None:
+        self._library, self._file = _load_libmagic()
+        # The question is a trait of the database, and so each has one asker at a time. The last
+        # one that was given back is the next one taken: the others are read when they are needed.
+        self._databases: LifoQueue[Any] = LifoQueue()
+        for _ in range(at_once - 1):
+            self._databases.put(None)
+        self._databases.put(self._read_database())
         self.media_type: int = self._library.MAGIC_MIME_TYPE
         # An encoding is told without any of the rules, which take longest.
         self.encoding: int = (
@@ -52,12 +59,19 @@ class _LibMagic:
         self.description: int = self._library.MAGIC_NONE
 
     def ask(self, question: int, head: bytes, otherwise: str) -> str:
-        with self._turn:
-            self._library.magic_setflags(self._magic.cookie, question)
+        database = self._databases.get()
+        try:
+            database = database or self._read_database()
+            self._library.magic_setflags(database.cookie, question)
             try:
-                return str(self._magic.from_buffer(head))
+                return str(database.from_buffer(head))
             except self._library.MagicException:  # a rule gave up on this content
                 return otherwise
+        finally:
+            self._databases.put(database)
+
+    def _read_database(self) -> Any:
+        return self._library.Magic(magic_file=self._file)
 
 
-MAGIC = _LibMagic()
+MAGIC = _LibMagic(at_once=os.cpu_count() or 1)
