@@ -9,6 +9,8 @@ from django.core import checks
 from processing.sandbox import Sandbox
 from processing.scanning.rules import RulesBroken, rules_in
 
+SHORTEST_LEASE_S = 5
+
 
 @checks.register
 def check_sandbox(**_: Any) -> list[checks.CheckMessage]:
@@ -51,6 +53,14 @@ def check_queue(**_: Any) -> list[checks.CheckMessage]:
                 "Q_CLUSTER['retry'] must be longer than Q_CLUSTER['timeout'].",
                 hint="Otherwise the queue delivers work that is still being done.",
                 id="processing.E002",
+            )
+        )
+    if settings.PROCESSING["LEASE_S"] < SHORTEST_LEASE_S:
+        found.append(
+            checks.Warning(
+                "The lease is so short that a busy machine takes runs from workers that live.",
+                hint=f"Set STRONGROOM_LEASE_S to {SHORTEST_LEASE_S} or more.",
+                id="processing.W003",
             )
         )
     return found

@@ -342,8 +342,8 @@ UPLOADS: dict[str, Any] = {
 
 PROCESSING: dict[str, Any] = {
     "WORKERS": env.int("STRONGROOM_WORKERS", default=2),
-    # How long a claim holds without being renewed. A killed worker costs at most this.
-    "LEASE_S": 20,
+    # How long a claim holds without being renewed. A killed worker costs this, and a third more.
+    "LEASE_S": env.int("STRONGROOM_LEASE_S", default=20),
     "MAX_ATTEMPTS": 3,
     # How many runs of a step may be at it at once, over all workers: "ocr=1,antivirus=2".
     "STEP_CAPS": env.dict("STRONGROOM_STEP_CAPS", cast={"value": int}, default={}),

@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from processing import queue
+from processing.checks import check_queue
 from processing.models import Run, RunState
 from processing.queue import ledger, lookout
 from processing.queue.lookout import Lookout
@@ -68,6 +69,12 @@ def test_of_many_that_are_abandoned_some_at_once_are_given_up(clock, make_abando
         clock(10)
     assert found == [0, 2, 0, 1]
     assert Run.objects.filter(pk__in=[run.pk for run in runs], state="queued").count() == 3
+
+
+@pytest.mark.parametrize(("lease_s", "ids"), [(4, ["processing.W003"]), (5, []), (20, [])])
+def test_a_lease_that_a_busy_machine_cannot_keep_is_warned_of(settings, lease_s, ids):
+    settings.PROCESSING = {**settings.PROCESSING, "LEASE_S": lease_s}
+    assert [message.id for message in check_queue()] == ids
 
 
 def test_a_look_that_fails_is_not_the_last_one(monkeypatch, caplog):
