@@ -45,4 +45,5 @@ urlpatterns = [
     path("deliveries/<uuid:pk>/resend/", webhook_views.delivery_resend, name="delivery-resend"),
     path("account/", views.account, name="account"),
     path("account/theme/", views.account_theme, name="account-theme"),
+    path("account/clock/", views.account_clock, name="account-clock"),
 ]

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from config.accounts.authentication import authenticated_user
-from config.accounts.models import Theme
+from config.accounts.models import Clock, Theme
 from config.errors import AppError
 from config.problems import error_response
 from dashboard import export, queries
@@ -182,7 +182,7 @@ def run_retry(request: HttpRequest, pk: UUID) -> HttpResponse:
 def account(request: HttpRequest) -> HttpResponse:
     """Show the user's account."""
     data = queries.account_page(authenticated_user(request))
-    return fill(request, "account", data, themes=Theme.choices)
+    return fill(request, "account", data, themes=Theme.choices, clocks=Clock.choices)
 
 
 @page
@@ -194,6 +194,18 @@ def account_theme(request: HttpRequest) -> HttpResponse:
     if theme in Theme.values:
         user.theme = theme
         user.save(update_fields=["theme"])
+    return redirect("account")
+
+
+@page
+@require_POST
+def account_clock(request: HttpRequest) -> HttpResponse:
+    """Remember by which clock the user wants to read."""
+    user = authenticated_user(request)
+    clock = request.POST.get("clock")
+    if clock in Clock.values:
+        user.clock = clock
+        user.save(update_fields=["clock"])
     return redirect("account")
 
 

@@ -23,6 +23,13 @@ class Theme(models.TextChoices):
     DARK = "dark", "Dark"
 
 
+class Clock(models.TextChoices):
+    """By which clock pages write moments."""
+
+    UTC = "utc", "UTC"
+    LOCAL = "local", "Local time"
+
+
 class User(AbstractUser):
     """A person, or a program that acts for one.
 
@@ -32,6 +39,7 @@ class User(AbstractUser):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     session_version = models.BigIntegerField(default=new_session_version, editable=False)
     theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
+    clock = models.CharField(max_length=5, choices=Clock, default=Clock.UTC)
 
     def get_session_auth_hash(self) -> str:
         return self._with_version(super().get_session_auth_hash())

@@ -212,15 +212,21 @@ def age(moment: datetime | None) -> SafeString | str:
     return format_html(
         '<time datetime="{}" title="{}" data-age>{}</time>',
         moment.astimezone(UTC).isoformat(),
-        absolute(moment),
+        _in_utc(moment),
         _age_words((timezone.now() - moment).total_seconds()),
     )
 
 
 @register.filter
-def absolute(moment: datetime | None) -> str:
-    """Write a moment in UTC, to the second."""
-    return NOTHING if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+def absolute(moment: datetime | None) -> SafeString | str:
+    """Write a moment in UTC, to the second; `scripts/clock.js` for who wants the device's time."""
+    if moment is None:
+        return NOTHING
+    return format_html(
+        '<time datetime="{}" data-moment>{}</time>',
+        moment.astimezone(UTC).isoformat(),
+        _in_utc(moment),
+    )
 
 
 @register.filter
@@ -258,6 +264,10 @@ def cell(value: Any) -> str:
 def share(part: float, whole: float) -> str:
     """Return `part` of `whole` in percent, as an SVG length."""
     return f"{100 * part / whole:.3f}%" if whole else "0%"
+
+
+def _in_utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _age_words(seconds: float) -> str:

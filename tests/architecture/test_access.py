@@ -25,6 +25,7 @@ PUBLIC = {"api-schema", "api-docs", "healthz", "readyz", "metrics"}
 PUBLIC |= {"api-token", "api-token-refresh", "api-token-revoke"}
 PERSONAL = {
     "account",
+    "account-clock",
     "account-theme",
     "api-drop-reports",
     "api-drop-reports-dismiss",

@@ -1,7 +1,8 @@
 """Pages stay true while they are open, and do not get in the way."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.browsing import sign_in
 from tests.browser.conftest import Stack
 from tests.browser.test_journey import SLOW_MS, choose, is_untouched, mark, payload, row
 
@@ -103,3 +104,19 @@ def test_the_chosen_colours_are_there_from_the_first_byte(stack: Stack, demo: Pa
         expect(demo.get_by_role("button", name=label)).to_have_attribute("aria-pressed", "true")
         answer = demo.request.get(f"{stack.url}/")
         assert f'data-theme="{theme}"' in answer.text()
+
+
+def test_moments_are_those_of_the_device_for_who_wants_that(stack: Stack, browser: Browser) -> None:
+    context = browser.new_context(timezone_id="Asia/Kolkata")
+    page = context.new_page()
+    sign_in(page, stack.url, stack.demo.username, stack.demo.password)
+    looked_at = page.locator("#status .panel-head time")
+    for clock, ending in (("Local time", "UTC+05:30"), ("UTC", "UTC")):
+        page.goto(f"{stack.url}/account/")
+        page.get_by_role("button", name=clock, exact=True).click()
+        page.goto(f"{stack.url}/status/")
+        first = looked_at.inner_text()
+        assert first.endswith(ending)
+        expect(looked_at).not_to_have_text(first, timeout=15_000)  # the page looked again
+        assert looked_at.inner_text().endswith(ending)
+    context.close()

@@ -25,6 +25,7 @@ PAGES = [
     ("upload", "upload"),
     ("run", "run"),
 ]
+SETTINGS = [("account-theme", None), ("account-clock", None)]
 ACTIONS = [
     ("upload-run", "upload"),
     ("upload-delete", "upload"),
@@ -53,7 +54,7 @@ def without_request_id(body: bytes) -> bytes:
     return re.sub(rb"[0-9a-f]{32}", b"", body)
 
 
-@pytest.mark.parametrize(("name", "kind"), [*PAGES, *ACTIONS, ("account-theme", None)])
+@pytest.mark.parametrize(("name", "kind"), [*PAGES, *ACTIONS, *SETTINGS])
 def test_a_visitor_is_asked_to_sign_in(visit: Visit, ids: Any, name: str, kind: str | None) -> None:
     answer = visit(None).get(path(name, ids.get(kind)))
     assert answer.status_code == 302
@@ -90,7 +91,7 @@ def test_a_stranger_sees_nothing_of_the_owner_in_lists(
         assert "report.txt" not in client.get(path(name)).content.decode()
 
 
-@pytest.mark.parametrize(("name", "kind"), [*ACTIONS, ("account-theme", None)])
+@pytest.mark.parametrize(("name", "kind"), [*ACTIONS, *SETTINGS])
 def test_a_form_without_a_token_is_refused(
     visit: Visit, owner: Any, ids: Any, name: str, kind: str | None
 ) -> None:

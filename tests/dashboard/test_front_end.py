@@ -98,6 +98,24 @@ def test_the_server_sets_the_colours_that_the_user_chose(
     assert f'<html lang="en" data-theme="{theme}">' in client.get("/account/").content.decode()
 
 
+@pytest.mark.parametrize("clock", ["utc", "local"])
+def test_the_server_says_by_which_clock_the_user_reads(
+    visit: Visit, owner: Any, stranger: Any, clock: str
+) -> None:
+    client = visit(owner)
+    client.post(reverse("account-clock"), {"clock": clock})
+    text = client.get(reverse("status")).content.decode()
+    assert f'data-clock="{clock}"' in text
+    assert re.search(r'<time datetime="[^"]+" data-moment>[-0-9]+ [:0-9]+ UTC</time>', text)
+    assert 'data-clock="utc"' in visit(stranger).get(reverse("status")).content.decode()
+
+
+def test_a_clock_that_does_not_exist_changes_nothing(visit: Visit, owner: Any) -> None:
+    visit(owner).post(reverse("account-clock"), {"clock": "sundial"})
+    owner.refresh_from_db()
+    assert owner.clock == "utc"
+
+
 def test_colours_that_do_not_exist_change_nothing(visit: Visit, owner: Any) -> None:
     visit(owner).post(reverse("account-theme"), {"theme": "plaid"})
     owner.refresh_from_db()

@@ -8,6 +8,7 @@
 import { Idiomorph } from "idiomorph";
 import { refreshAges } from "./ages.js";
 import { say } from "./announcer.js";
+import { refreshMoments } from "./clock.js";
 
 const NAMES = [
   "upload.judged",
@@ -164,6 +165,7 @@ class Page {
     }
     document.title = fresh.title;
     refreshAges();
+    refreshMoments();
     announceEnds(before);
     document.dispatchEvent(new CustomEvent("strongroom:fresh"));
   }
