@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from config import health
 from config.health import Finding, Health
-from dashboard.status import CHECKS, FACTS
+from dashboard.status import CHECKS, FACTS, status_page
 from processing.models import Worker
 from tests.dashboard.conftest import Visit
 
@@ -113,6 +113,7 @@ def test_facts_and_workers_are_for_administrators(
         assert words in seen
         assert words not in hidden
     assert "host/1/4" not in seen, "it was forgotten"
+    assert all(not row.details for row in status_page(owner).rows)
 
 
 def test_without_workers_the_page_says_so(
