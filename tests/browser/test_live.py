@@ -117,6 +117,6 @@ def test_moments_are_those_of_the_device_for_who_wants_that(stack: Stack, browse
         page.goto(f"{stack.url}/status/")
         first = looked_at.inner_text()
         assert first.endswith(ending)
-        expect(looked_at).not_to_have_text(first, timeout=15_000)  # the page looked again
+        expect(looked_at).not_to_have_text(first, timeout=SLOW_MS)  # the page looked again
         assert looked_at.inner_text().endswith(ending)
     context.close()
