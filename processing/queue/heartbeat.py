@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 BEAT_S = 5.0
 SILENCE_S = 15.0  # three beats
 FORGOTTEN = timedelta(hours=1)
+MOST_NAMED = 100
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class WorkerSigns:
 
 
 def workers() -> Sequence[WorkerSigns]:
-    """Return all workers that were heard of in the last hour, in two queries."""
+    """Return the workers that were heard of in the last hour, the living first; two queries."""
     now = clock.now()
     held = {
         name: (end - lease(), count)
@@ -66,12 +67,13 @@ def workers() -> Sequence[WorkerSigns]:
         .annotate(Max("lease_expires_at"), Count("pk"))
     }
     signs = []
-    for worker in Worker.objects.filter(seen_at__gt=now - FORGOTTEN).order_by("name"):
+    lately = Worker.objects.filter(seen_at__gt=now - FORGOTTEN).order_by("-seen_at")
+    for worker in lately[:MOST_NAMED]:
         renewed_at, runs = held.get(worker.name, (worker.seen_at, 0))
         seen_at = max(worker.seen_at, renewed_at)
         is_alive = (now - seen_at).total_seconds() <= SILENCE_S
         signs.append(WorkerSigns(worker.name, seen_at, is_alive, runs))
-    return signs
+    return sorted(signs, key=lambda worker: (not worker.is_alive, worker.name))
 
 
 def last_sign_of_life(workers: str = "") -> datetime | None:

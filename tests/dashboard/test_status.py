@@ -105,13 +105,14 @@ def test_facts_and_workers_are_for_administrators(
     visit: Visit, owner: Any, administrator: Any, found: dict[str, Finding]
 ) -> None:
     found["yara"] = Finding(Health.DEGRADED, {"problem": f"{SECRET_PLACE} cannot be read."})
-    Worker.objects.create(name="host/1/2", seen_at=timezone.now())
-    Worker.objects.create(name="host/1/3", seen_at=timezone.now() - timedelta(minutes=5))
+    Worker.objects.create(name="host/1/3", seen_at=timezone.now())
+    Worker.objects.create(name="host/1/2", seen_at=timezone.now() - timedelta(minutes=5))
     Worker.objects.create(name="host/1/4", seen_at=timezone.now() - timedelta(hours=2))
     seen, hidden = body(visit(administrator)), body(visit(owner))
     for words in (SECRET_PLACE, "host/1/2", "host/1/3", "Alive", "Silent"):
         assert words in seen
         assert words not in hidden
+    assert seen.index("host/1/3") < seen.index("host/1/2"), "the living come first"
     assert "host/1/4" not in seen, "it was forgotten"
     assert all(not row.details for row in status_page(owner).rows)
 
