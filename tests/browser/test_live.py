@@ -113,7 +113,9 @@ def test_moments_are_those_of_the_device_for_who_wants_that(stack: Stack, browse
     looked_at = page.locator("#status .panel-head time")
     for clock, ending in (("Local time", "UTC+05:30"), ("UTC", "UTC")):
         page.goto(f"{stack.url}/account/")
-        page.get_by_role("button", name=clock, exact=True).click()
+        chosen = page.get_by_role("button", name=clock, exact=True)
+        chosen.click()
+        expect(chosen).to_have_attribute("aria-pressed", "true", timeout=SLOW_MS)
         page.goto(f"{stack.url}/status/")
         first = looked_at.inner_text()
         assert first.endswith(ending)
