@@ -65,8 +65,9 @@ CHECKS: Mapping[str, Words] = {
             Health.OK: "What reads a file can do nothing else.",
             Health.DEGRADED: "What reads a file runs with limits only: the administrator allows "
             "it.",
-            Health.REFUSING: "What reads a file cannot be locked in here, so it refuses to run: "
-            "files are taken in and kept, and their runs fail with sandbox_unavailable.",
+            Health.REFUSING: "What reads a file cannot be locked in here, so it refuses to run, "
+            "unless the administrator allows it: files are taken in and kept, and their runs fail "
+            "with sandbox_unavailable.",
         },
     ),
     "antivirus": Words(
