@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F, Max, QuerySet
 
 from config.accounts.models import User
+from config.prepared import Prepared
 from processing.errors import NoPipeline, UnknownVersion
 from processing.models import Origin, Pipeline, PipelineVersion
 from processing.pipelines import (
@@ -233,8 +234,17 @@ def _of_owner(pipeline: Pipeline, number: int, owner: str) -> PipelineVersion:
 
 
 def _closest(subject: Subject) -> PipelineVersion:
-    by_name = {version.pipeline.name: version for version in active_versions()}
-    chosen = route(subject, [definition_of(version) for version in by_name.values()])
+    rows = {_said_by(pk, digest).name: (pk, digest) for pk, digest in _ACTIVE()}
+    chosen = route(subject, [_PARSED[digest] for _, digest in rows.values()])
     if chosen is None:
         raise NoPipeline
-    return by_name[chosen.name]
+    # Whoever wants to know more of it, asks for it.
+    return PipelineVersion.from_db(None, ["id", "digest"], rows[chosen.name])
+
+
+def _said_by(pk: int, digest: str) -> PipelineDefinition:
+    known = _PARSED.get(digest)
+    return known or definition_of(PipelineVersion.objects.get(pk=pk))
+
+
+_ACTIVE = Prepared(PipelineVersion, lambda: active_versions().values_list("pk", "digest"))

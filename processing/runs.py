@@ -4,6 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from config.events.announce import announce
+from config.prepared import PreparedUpdate, insert
 from processing import definitions, queue, traces
 from processing.errors import RunHasEnded, RunHasNotEnded, UnknownStep
 from processing.models import PipelineVersion, Run, RunState
@@ -11,6 +12,14 @@ from uploads.models import Upload
 
 ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 RETRIABLE = (RunState.FAILED, RunState.CANCELLED)
+
+_LATEST = PreparedUpdate(
+    Upload,
+    lambda upload, state, run: (
+        Upload.objects.filter(pk=upload),
+        {"state": state, "run_id": run},
+    ),
+)
 
 
 @transaction.atomic(savepoint=False)
@@ -39,11 +48,11 @@ def start_run(
         created_at=now,
         due_at=queue.now(),
     )
-    run.save(force_insert=True)
+    insert(run)
     if from_step:
         _take_over_before(run, chosen, from_step)
     upload.state, upload.run_id = run.state, run.pk
-    upload.save(update_fields=["state", "run_id"])
+    _LATEST(upload=upload.pk, state=run.state, run=run.pk)
     announce(run.owner_id, "run.changed", run=run.pk, upload=upload.pk, state=run.state)
     queue.submit(run.pk)
     return run

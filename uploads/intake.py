@@ -20,13 +20,14 @@ from django.utils import timezone
 
 from config.accounts.models import User
 from config.ids import uuid7
+from config.prepared import insert
 from config.ranges import RangeSource
 from uploads import quota, search, signals
 from uploads.encryption import HEAD_BYTES as ENVELOPE_BYTES
 from uploads.encryption import BlobWriter, new_key
 from uploads.errors import DigestMismatch, EmptyFile, QuotaExceeded, Truncated
 from uploads.hashing import hashing
-from uploads.keys import add_upload_key
+from uploads.keys import add_upload_key, owner_key
 from uploads.labels import check_labels, pack_tags
 from uploads.media_types import HEAD_BYTES, detect, inspect, possible_types, told
 from uploads.models import Blob, Door, Upload, Verdict
@@ -334,9 +335,8 @@ class Arrival:
     @transaction.atomic
     def _record(self, sha256: str) -> Upload:
         owner, identity = self.offer.owner, self._identity
-        enter = self._enter if self._reserved is None else self._reserved.enter
         verdict = first_verdict(self._actions, self._media_type, self._rules)
-        upload = Upload.objects.create(
+        upload = Upload(
             pk=identity.upload_id,
             owner=owner,
             sealed_name=seal_name(self.offer.name, key=identity.key, upload_id=identity.upload_id),
@@ -354,20 +354,22 @@ class Arrival:
             began_at=identity.began_at,
             created_at=timezone.now(),
         )
-        enter(upload)
-        search.index_name(upload, self.offer.name)
+        insert(upload)
+        under = owner_key(owner.pk)
+        if self._reserved is not None:
+            self._reserved.enter(upload)
+        else:
+            quota.take(owner, upload.size, self._rules)
+            add_upload_key(upload.pk, owner.pk, identity.key, under=under)
+        search.index_name(upload, self.offer.name, under=under)
         if self.offer.remember is not None:
             self.offer.remember(upload, self.offer)
         findings = keep_findings(upload.pk, self._actions, source=INTAKE)
-        Blob.objects.create(pk=identity.blob_id, upload=upload, is_content=True, size=self.size)
+        insert(Blob(pk=identity.blob_id, upload_id=upload.pk, is_content=True, size=self.size))
         signals.upload_stored.send(Arrival, upload=upload, pipeline=self.offer.pipeline)
         logger.info("upload stored", extra={"upload": str(upload.pk), "bytes": upload.size})
         upload.name, upload.found = self.offer.name, findings
         return upload
-
-    def _enter(self, upload: Upload) -> None:
-        quota.take(self.offer.owner, upload.size, self._rules)
-        add_upload_key(upload.pk, upload.owner_id, self._identity.key)
 
     def _remove_blob(self) -> None:
         """Remove the bytes of an upload that got no row; what fails here, the sweep finds."""

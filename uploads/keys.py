@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import router, transaction
 
+from config.prepared import Prepared, insert
 from uploads.encryption import (
     KeyRing,
     UnknownKey,
@@ -22,6 +23,8 @@ from uploads.encryption import (
 from uploads.key_models import OwnerKey, UploadKey
 from uploads.master_keys import current
 
+_OWNER_KEY = Prepared(OwnerKey, lambda owner: OwnerKey.objects.filter(pk=owner))
+
 
 def key_ring() -> KeyRing:
     """Return the master keys as they are now.
@@ -32,14 +35,19 @@ def key_ring() -> KeyRing:
     return current()
 
 
-def add_upload_key(upload_id: UUID, owner_id: UUID, key: bytes) -> None:
-    """Keep the key of a new upload, wrapped. Call it in the transaction that makes the upload."""
+def add_upload_key(
+    upload_id: UUID, owner_id: UUID, key: bytes, *, under: bytes | None = None
+) -> None:
+    """Keep the key of a new upload, wrapped. Call it in the transaction that makes the upload.
+
+    `under` is the owner's key, where it is at hand.
+    """
     wrapped = wrap_key(
         key,
-        under=owner_key(owner_id),
+        under=under or owner_key(owner_id),
         context=upload_context(owner_id=owner_id, upload_id=upload_id),
     )
-    UploadKey.objects.create(upload_id=upload_id, owner_id=owner_id, wrapped=wrapped)
+    insert(UploadKey(upload_id=upload_id, owner_id=owner_id, wrapped=wrapped))
 
 
 def upload_key(upload_id: UUID) -> bytes:
@@ -79,8 +87,9 @@ def destroy_upload_key(upload_id: UUID) -> None:
 
 def owner_key(owner_id: UUID) -> bytes:
     """Return the owner's key, made now if this is the first thing to be sealed for them."""
-    row = OwnerKey.objects.filter(pk=owner_id).first()
-    return _unwrap_owner_key(row) if row is not None else _make_owner_key(owner_id)
+    for row in _OWNER_KEY(owner=owner_id):
+        return _unwrap_owner_key(row)
+    return _make_owner_key(owner_id)
 
 
 def kept_owner_key(owner_id: UUID) -> bytes:
@@ -89,10 +98,9 @@ def kept_owner_key(owner_id: UUID) -> bytes:
     Raises:
         UnknownKey: it has been destroyed, or its master key is not in the key ring.
     """
-    row = OwnerKey.objects.filter(pk=owner_id).first()
-    if row is None:
-        raise UnknownKey
-    return _unwrap_owner_key(row)
+    for row in _OWNER_KEY(owner=owner_id):
+        return _unwrap_owner_key(row)
+    raise UnknownKey
 
 
 def _make_owner_key(owner_id: UUID) -> bytes:

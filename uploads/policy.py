@@ -7,14 +7,18 @@ The most specific wins, field by field: the policy of the user, of the group wit
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 
 from config.accounts.models import User
+from config.prepared import Prepared
 from uploads.folder_models import WatchedFolder
 from uploads.models import IntakePolicy
 from uploads.validation import NONE, Action, Policy
+
+GROUP_NAME = "group_name"  # an annotation
 
 
 def policy() -> Policy:
@@ -24,9 +28,7 @@ def policy() -> Policy:
 
 def policy_for(user: User) -> Policy:
     """Return what `user` may hand in; one query."""
-    subjects = Q(user=user) | Q(group__user=user) | Q(user=None, group=None)
-    rows = IntakePolicy.objects.filter(subjects).select_related("group")
-    return _merged(sorted(rows, key=_width))
+    return _merged(sorted(_POLICIES(user=user.pk), key=_width))
 
 
 def policy_of_folder(folder: WatchedFolder) -> Policy:
@@ -39,8 +41,17 @@ def policy_of_folder(folder: WatchedFolder) -> Policy:
 
 def _width(row: IntakePolicy) -> tuple[bool, bool, int, str]:
     """Order policies from the narrowest to the widest."""
-    name = row.group.name if row.group else ""
-    return (row.user_id is None, row.group_id is None, row.rank, name)
+    group_name: str = getattr(row, GROUP_NAME) or ""
+    return (row.user_id is None, row.group_id is None, row.rank, group_name)
+
+
+def _about(user: UUID) -> QuerySet[IntakePolicy]:
+    """Return the policies of a user, of their groups, and of everybody."""
+    subjects = Q(user=user) | Q(group__user=user) | Q(user=None, group=None)
+    return IntakePolicy.objects.filter(subjects).annotate(**{GROUP_NAME: F("group__name")})
+
+
+_POLICIES = Prepared(IntakePolicy, _about)
 
 
 def _merged(narrow_to_wide: Iterable[IntakePolicy]) -> Policy:

@@ -1,13 +1,15 @@
 """What each user may hold. Counters change by conditional UPDATE, so they hold in parallel."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce
 
 from config.accounts.models import User
+from config.prepared import Prepared, PreparedUpdate
 from uploads.errors import QuotaExceeded
 from uploads.models import Quota
 from uploads.policy import policy_for
@@ -40,7 +42,7 @@ class Usage:
 
 def usage(user: User, rules: Policy | None = None) -> Usage:
     """Return what `user` holds and may hold; `rules` are theirs, where they are at hand."""
-    quota = Quota.objects.filter(pk=user.pk).first() or Quota(user=user)
+    quota = next(iter(_QUOTA(user=user.pk)), Quota(user=user))
     return _usage(quota, rules or policy_for(user))
 
 
@@ -52,7 +54,7 @@ def take(user: User, size: int, rules: Policy) -> None:
     Raises:
         QuotaExceeded: it does not fit; nothing was counted.
     """
-    _change(user, size, rules, used_bytes=F("used_bytes") + size, used_files=F("used_files") + 1)
+    _change(_TAKE, user, size, rules)
 
 
 def reserve(user: User, size: int) -> None:
@@ -61,13 +63,7 @@ def reserve(user: User, size: int) -> None:
     Raises:
         QuotaExceeded: it does not fit; nothing was promised.
     """
-    _change(
-        user,
-        size,
-        policy_for(user),
-        reserved_bytes=F("reserved_bytes") + size,
-        reserved_files=F("reserved_files") + 1,
-    )
+    _change(_RESERVE, user, size, policy_for(user))
 
 
 def release(owner_id: UUID, size: int) -> None:
@@ -94,17 +90,43 @@ def give_back(owner_id: UUID, size: int) -> None:
     )
 
 
-def _change(user: User, size: int, rules: Policy, **counters: CombinedExpression) -> None:
-    fits = Quota.objects.filter(
-        pk=user.pk,
-        used_bytes__lte=Coalesce("max_bytes", rules.quota_bytes) - size - F("reserved_bytes"),
-        used_files__lt=Coalesce("max_files", rules.quota_files) - F("reserved_files"),
-    )
-    if fits.update(**counters):
+def _change(counters: PreparedUpdate, user: User, size: int, rules: Policy) -> None:
+    values = {
+        "user": user.pk,
+        "size": size,
+        "max_bytes": rules.quota_bytes,
+        "max_files": rules.quota_files,
+    }
+    if counters(**values):
         return
     _, is_first = Quota.objects.get_or_create(user=user)
-    if not (is_first and fits.update(**counters)):
+    if not (is_first and counters(**values)):
         raise QuotaExceeded
+
+
+def _fitting(user: UUID, size: int, max_bytes: int, max_files: int) -> QuerySet[Quota]:
+    """Return the user's row, if one more upload fits."""
+    return Quota.objects.filter(
+        pk=user,
+        used_bytes__lte=Coalesce("max_bytes", max_bytes) - size - F("reserved_bytes"),
+        used_files__lt=Coalesce("max_files", max_files) - F("reserved_files"),
+    )
+
+
+def _one_more(counter: str) -> PreparedUpdate:
+    def build(size: int, **who: Any) -> tuple[QuerySet[Quota], dict[str, CombinedExpression]]:
+        changes = {
+            f"{counter}_bytes": F(f"{counter}_bytes") + size,
+            f"{counter}_files": F(f"{counter}_files") + 1,
+        }
+        return _fitting(size=size, **who), changes
+
+    return PreparedUpdate(Quota, build)
+
+
+_QUOTA = Prepared(Quota, lambda user: Quota.objects.filter(pk=user))
+_TAKE = _one_more("used")
+_RESERVE = _one_more("reserved")
 
 
 def _usage(quota: Quota, rules: Policy) -> Usage:

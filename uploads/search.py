@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from django.db.models import QuerySet
 
+from config.prepared import insert
 from uploads.key_models import OwnerKey
 from uploads.keys import owner_key
 from uploads.models import SearchToken, Upload
@@ -29,19 +30,20 @@ def index(upload: Upload, words: Iterable[str]) -> None:
 
     Call it in a transaction.
     """
-    tokens = _tokens(upload.owner_id, [*words, *words_of_name(name_of(upload))])
+    tokens = _tokens(owner_key(upload.owner_id), [*words, *words_of_name(name_of(upload))])
     SearchToken.objects.filter(upload=upload).delete()
-    _add(upload, tokens)
-
-
-def index_name(upload: Upload, name: str) -> None:
-    """Let `upload` be found by the words of its name as well."""
-    _add(upload, _tokens(upload.owner_id, words_of_name(name)))
-
-
-def _add(upload: Upload, tokens: set[int]) -> None:
     rows = (SearchToken(upload=upload, token=token) for token in sorted(tokens))
     SearchToken.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
+
+
+def index_name(upload: Upload, name: str, *, under: bytes | None = None) -> None:
+    """Let `upload` be found by the words of its name as well.
+
+    `under` is its owner's key, where it is at hand.
+    """
+    tokens = _tokens(under or owner_key(upload.owner_id), words_of_name(name))
+    rows = (SearchToken(upload_id=upload.pk, token=token) for token in sorted(tokens))
+    insert(*rows, or_ignore=True)
 
 
 def having(uploads: QuerySet[Upload], *, owner_id: UUID, question: str) -> QuerySet[Upload]:
@@ -49,13 +51,13 @@ def having(uploads: QuerySet[Upload], *, owner_id: UUID, question: str) -> Query
     words = list(dict.fromkeys(islice(words_of(question), MAX_ASKED)))
     if not words or not OwnerKey.objects.filter(pk=owner_id).exists():
         return uploads.none()
-    for token in _tokens(owner_id, words):
+    for token in _tokens(owner_key(owner_id), words):
         uploads = uploads.filter(pk__in=SearchToken.objects.filter(token=token).values("upload_id"))
     return uploads
 
 
-def _tokens(owner_id: UUID, words: Iterable[str]) -> set[int]:
-    key = HKDFExpand(SHA256(), 32, _LABEL).derive(owner_key(owner_id))
+def _tokens(under: bytes, words: Iterable[str]) -> set[int]:
+    key = HKDFExpand(SHA256(), 32, _LABEL).derive(under)
     return {_token(key, word) for word in words}
 
 

@@ -16,6 +16,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 
 from config.accounts.errors import TokenInvalid
 from config.accounts.models import TokenFamily, User
+from config.prepared import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -78,29 +79,50 @@ def user_of(payload: dict[str, Any]) -> User:
     Raises:
         TokenInvalid: the family has ended, the session version has changed, or the account is off.
     """
-    return _living_family(payload).user
+    for user in _USER(family=_family_of(payload)):
+        if _is_of(payload, user.pk, user.session_version):
+            return user
+    raise TokenInvalid
 
 
 def still_holds(payload: dict[str, Any]) -> bool:
     """Tell whether a verified access token still stands for its user, without making that user."""
-    living = _living_families(payload).values_list("user_id", "user__session_version").first()
-    return living is not None and _is_of(payload, *living)
+    living = _HOLDER(family=_family_of(payload))
+    return any(_is_of(payload, *holder) for holder in living)
 
 
 def _living_family(payload: dict[str, Any]) -> TokenFamily:
-    family = _living_families(payload).select_related("user").first()
+    family = _living_families(_family_of(payload)).select_related("user").first()
     if family is None or not _is_of(payload, family.user_id, family.user.session_version):
         raise TokenInvalid
     return family
 
 
-def _living_families(payload: dict[str, Any]) -> QuerySet[TokenFamily]:
-    """Return the family that a token names, if it lives, as a query."""
+def _family_of(payload: dict[str, Any]) -> UUID:
+    """Return which family a token names."""
     try:
-        family_id = UUID(str(payload.get("fam")))
+        return UUID(str(payload.get("fam")))
     except ValueError:
         raise TokenInvalid from None
-    return TokenFamily.objects.filter(pk=family_id, ended_at__isnull=True, user__is_active=True)
+
+
+def _living_families(family: UUID) -> QuerySet[TokenFamily]:
+    """Return a family, if it lives, as a query."""
+    return TokenFamily.objects.filter(pk=family, ended_at__isnull=True, user__is_active=True)
+
+
+def _holder(family: UUID) -> QuerySet[TokenFamily, tuple[UUID, int]]:
+    return _living_families(family).values_list("user_id", "user__session_version")
+
+
+def _user(family: UUID) -> QuerySet[User]:
+    living = {"token_families__pk": family, "token_families__ended_at__isnull": True}
+    return User.objects.filter(is_active=True, **living)
+
+
+# Each request with a token asks one of them.
+_HOLDER = Prepared(TokenFamily, _holder)
+_USER = Prepared(User, _user)
 
 
 def _is_of(payload: dict[str, Any], user_id: UUID, session_version: int) -> bool:

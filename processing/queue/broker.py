@@ -6,9 +6,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import Error, connection, transaction
+from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
+from django_q.models import OrmQ
 
+from config.prepared import insert
 from processing.queue import bell, messages
 from processing.queue.delivery import AT_ONCE, POLL_S, Delivery, Ticks, tasks_for
 from processing.queue.stop import STOP
@@ -27,7 +30,7 @@ def submit(run_id: UUID) -> None:
         remote.submit(run_id)
         return
     with transaction.atomic(savepoint=False):
-        BellBroker().enqueue(messages.sign(run_id))
+        insert(OrmQ(key=Conf.CLUSTER_NAME, payload=messages.sign(run_id), lock=timezone.now()))
         bell.ring_on_commit()
 
 

@@ -4,7 +4,6 @@ So a crash neither loses a message nor invents one, and a worker that has lost i
 nothing. Whoever commits wakes a worker.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,16 @@ from uuid import UUID
 from django.utils import timezone
 
 from config.events.models import Event
+from config.prepared import Prepared
 from processing import queue
 from processing.models import ReplayItem
 from processing.webhooks.events import EVENTS, REACHED, TEST
 from processing.webhooks.models import Delivery, Endpoint
+
+_LISTENING = Prepared(
+    Endpoint,
+    lambda owner: Endpoint.objects.filter(owner=owner, enabled=True).only("owner_id", "events"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,10 @@ def tell(news: Sequence[News]) -> None:
     """
     if not news:
         return
-    listening: dict[UUID, list[Endpoint]] = defaultdict(list)
-    owners = {each.owner_id for each in news}
-    for endpoint in Endpoint.objects.filter(owner__in=owners, enabled=True).only(
-        "owner_id", "events"
-    ):
-        listening[endpoint.owner_id].append(endpoint)
+    listening: dict[UUID, list[Endpoint]] = {}
+    for owner_id in {each.owner_id for each in news}:
+        if endpoints := _LISTENING(owner=owner_id):
+            listening[owner_id] = endpoints
     if not listening:
         return
     tried_out = _of_replays([each.facts["run"] for each in news if "run" in each.facts])
@@ -60,7 +63,7 @@ def tell(news: Sequence[News]) -> None:
         [
             delivery_to(endpoint, each.event, each.facts)
             for each in news
-            for endpoint in listening[each.owner_id]
+            for endpoint in listening.get(each.owner_id, ())
             if each.event in endpoint.events and each.facts.get("run") not in tried_out
         ]
     )

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.receiving                      # everything, for a quiet machine
     python -m tests.benchmarks.receiving --mib 256 --rounds 3 --large-mib 512
+    python -m tests.benchmarks.receiving --small --mib 1      # only the small files
 
 All servers get the same bytes over loopback, in turn, in the same run, and store them in folders of
 the same file system. Ours encrypts, hashes and syncs; the others do neither. Printed are medians
@@ -389,16 +390,22 @@ def measure_small(scene: Scene, content: Path, rounds: int) -> None:
         "Strongroom, form": ours.form,
         **{name: scene.send_to(name) for name in scene.peers},
     }
+    families = {name: peer.family() for name, peer in scene.peers.items()}
     found: dict[str, list[float]] = {name: [] for name in sides}
+    cost_ms: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, act in sides.items():
+            family = families.get(name) or ours.family()
+            before_s = cpu_of(family)
             found[name].append(small_per_s(act, file))
+            cpu_s = cpu_of(family) - before_s
+            cost_ms[name].append(cpu_s * 1000 / (found[name][-1] * SMALL_S))
         for peer in scene.peers.values():
             peer.forget()
     print(f"\nfiles of {SMALL_BYTES:,} bytes, {SMALL_CLIENTS} clients, a connection each\n")
-    print("| server | files/s |\n|---|---|")
+    print("| server | files/s | CPU ms a file |\n|---|---|---|")
     for name, rates in found.items():
-        print(f"| {name} | {spread(rates)} |")
+        print(f"| {name} | {spread(rates)} | {spread(cost_ms[name], 1)} |")
     ours.made.clear()  # as many deletions would take longer than all the rest
 
 
@@ -434,6 +441,7 @@ def main() -> None:
     parser.add_argument("--stream-mib", type=int, default=128, help="of each of 16 streams")
     parser.add_argument("--large-mib", type=int, default=4096, help="for the memory")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--small", action="store_true", help="only the small files")
     parser.add_argument("--folder", type=Path, help="on the file system to measure")
     options = parser.parse_args()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -447,7 +455,11 @@ def main() -> None:
             content.write(block)
         content.flush()
         print(f"{shutil.disk_usage(folder).free / 1e9:,.0f} GB are free in {folder}.")
-        measure(Scene(Path(folder), stack), Path(content.name), options)
+        scene = Scene(Path(folder), stack)
+        if options.small:
+            measure_small(scene, Path(content.name), options.rounds)
+        else:
+            measure(scene, Path(content.name), options)
 
 
 if __name__ == "__main__":

@@ -81,12 +81,11 @@ def test_the_answer_asks_the_database_for_nothing_that_the_intake_knows(client_o
     assert said == client.get(response["Location"]).json()
     about = [re.search(r'FROM "(\w+)"', sql) for sql in asked]
     assert [found[1] for found in about if found] == [
-        "accounts_tokenfamily",
+        "accounts_user",  # of a token's family that lives
         "uploads_intakepolicy",
         "uploads_quota",
         "accounts_tokenfamily",  # once more, when the last byte is there
-        "uploads_ownerkey",  # wraps the key of the upload
-        "uploads_ownerkey",  # hides the words of its name
+        "uploads_ownerkey",  # wraps the key of the upload, hides the words of its name
         "processing_pipelineversion",
         "webhooks_endpoint",
     ]
