@@ -25,6 +25,7 @@ from uploads.media_types import (
     table_in,
     told,
 )
+from uploads.media_types.text import _read_as_table
 
 __all__ = ["corpus"]
 
@@ -259,6 +260,11 @@ def test_the_most_regular_reading_of_a_table_wins() -> None:
     assert table is not None
     assert (table.delimiter, table.columns, table.rows, table.share) == (";", 3, 3, 1.0)
     assert table_in("no table\nat all\n") is None
+
+
+@given(st.text(alphabet="ab \"'\n\r\0"), st.sampled_from(",;\t|"))
+def test_a_text_without_a_delimiter_does_not_read_as_a_table(text: str, delimiter: str) -> None:
+    assert _read_as_table(text, delimiter) is None
 
 
 def test_every_csv_of_the_spectrum_is_a_table(corpus: Path) -> None:

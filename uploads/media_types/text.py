@@ -47,6 +47,8 @@ def encoding_of(head: bytes) -> str:
         return "utf-16-le"
     if pairs and head[0 : 2 * pairs : 2].count(0) > 0.4 * pairs:
         return "utf-16-be"
+    if head.isascii():  # nothing to weigh
+        return "utf-8"
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     text = decoder.decode(head, final=len(head) < HEAD_BYTES)  # a head may end inside a character
     strange = len(re.findall(r"[\udc80-\udcff]", text))
@@ -59,7 +61,8 @@ def table_in(text: str) -> Table | None:
 
     `text` should end with a whole line. The first 200 rows count.
     """
-    tables = [table for mark in ",;\t|" if (table := _read_as_table(text, mark))]
+    marks = (mark for mark in ",;\t|" if mark in text)  # without it, every row has one column
+    tables = [table for mark in marks if (table := _read_as_table(text, mark))]
     return max(tables, key=lambda table: (table.share, table.columns), default=None)
 
 
