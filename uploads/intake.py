@@ -9,7 +9,6 @@ removes; never a row without content. Nothing is acknowledged before the commit.
 import hashlib
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -26,7 +25,7 @@ from uploads import quota, search, signals
 from uploads.encryption import HEAD_BYTES as ENVELOPE_BYTES
 from uploads.encryption import BlobWriter, new_key
 from uploads.errors import DigestMismatch, EmptyFile, QuotaExceeded, Truncated
-from uploads.hashing import hashing
+from uploads.hashing import Hash
 from uploads.keys import add_upload_key, owner_key
 from uploads.labels import check_labels, pack_tags
 from uploads.media_types import HEAD_BYTES, detect, inspect, possible_types, told
@@ -182,7 +181,7 @@ class Arrival:
     ) -> None:
         self.offer = offer
         self.size = 0
-        self.digest: hashlib._Hash | None = hashlib.sha256()
+        self._hash: Hash | None = Hash()
         self._look_at = LOOK_EVERY_BYTES
         self._rules = rules
         self._left_bytes = left_bytes
@@ -202,8 +201,13 @@ class Arrival:
         """Return how long the blob is so far."""
         return self._writer.ciphertext_bytes
 
+    @property
+    def digest(self) -> "hashlib._Hash | None":
+        """Return the SHA-256 state after what was written; None where an earlier one was lost."""
+        return None if self._hash is None else self._hash.state
+
     def write(self, data: bytes | memoryview) -> None:
-        """Take the next bytes.
+        """Take the next bytes, which must not be changed afterwards.
 
         Raises:
             Refusal: at the first byte too many, or as soon as the type is known and denied.
@@ -219,9 +223,10 @@ class Arrival:
         if self.size >= self._look_at:
             check_room(max(LOOK_EVERY_BYTES, len(data)))
             self._look_at = self.size + LOOK_EVERY_BYTES
-        with nullcontext() if self.digest is None else hashing(self.digest, data):
-            for ciphertext in self._writer.pieces_of(data):
-                self._open_sink().write(ciphertext)
+        if self._hash is not None:
+            self._hash.update(data)
+        for ciphertext in self._writer.pieces_of(data):
+            self._open_sink().write(ciphertext)
 
     def halt(self) -> Halt:
         """Return where the arrival stands. What the sink got must be durable before it counts."""
@@ -291,7 +296,8 @@ class Arrival:
     def _go_on(self, reserved: Reserved, halt: Halt) -> BlobWriter:
         envelope = reserved.sink.source().read_at(0, ENVELOPE_BYTES)
         writer = BlobWriter.resume(envelope, halt.checkpoint, **self._keys())
-        self.size, self._media_type, self.digest = halt.size, halt.media_type, reserved.digest
+        self.size, self._media_type = halt.size, halt.media_type
+        self._hash = None if reserved.digest is None else Hash(reserved.digest)
         if not self._media_type:
             self._head = writer.pending  # a head is shorter than a segment
         return writer
@@ -324,13 +330,12 @@ class Arrival:
 
     def _digest_of_all(self) -> "hashlib._Hash":
         """Return the SHA-256 of the file; a finished blob is read where its state was lost."""
-        if self.digest is None:
+        if self._hash is None:
             assert self._reserved is not None  # noqa: S101 (only what is reserved goes on)
-            digest = hashlib.sha256()
+            self._hash = Hash()
             for chunk in read_unrecorded(self._reserved.sink.source(), **self._keys()):
-                digest.update(chunk)
-            self.digest = digest
-        return self.digest
+                self._hash.update(chunk)
+        return self._hash.state
 
     @transaction.atomic
     def _record(self, sha256: str) -> Upload:

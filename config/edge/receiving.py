@@ -1,9 +1,11 @@
-"""From the wire into a receiver: in order, one write at a time, the next piece on its way."""
+"""From the wire into a receiver: in order, one write at a time, the next piece at hand."""
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from threading import Lock
 
 from django.http import HttpResponse
 
@@ -14,18 +16,28 @@ from config.edge.pools import Pools, submit
 
 COLLECT_BYTES = 256 * 1024  # a segment of a blob, and small against a change of thread
 COLLECT_S = 0.02
+AHEAD = 1  # pieces of a body that wait for a thread
 
 logger = logging.getLogger(__name__)
 
 
 class Delivery:
-    """The calls of one receiver: never two at once, and one finish or one abort at the end."""
+    """The calls of one receiver: never two at once, and one finish or one abort at the end.
+
+    While threads are free, `AHEAD` pieces may wait for the one that is being written, so that the
+    thread finds the next one at hand.
+    """
 
     def __init__(self, receiver: Receiver, pools: Pools, request_id: str) -> None:
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.failed: asyncio.Future[None] = self._loop.create_future()
         self._receiver = receiver
         self._pools = pools
         self._request_id = request_id
+        self._waiting: deque[bytes] = deque()
+        self._turn = Lock()  # over whether the thread goes on
+        self._at_work = False
+        self._taken = asyncio.Event()
         self._writing: asyncio.Future[None] | None = None
         self._finishing: asyncio.Future[HttpResponse] | None = None
 
@@ -35,16 +47,35 @@ class Delivery:
         return self._writing is not None
 
     async def write(self, data: bytes) -> None:
-        """Begin to write `data`, after the write before it; in a crowd, also end it."""
-        await self.written()
-        self._writing = submit(self._pools.bytes, self._request_id, self._receiver.write, data)
-        self._writing.add_done_callback(self._note)
+        """Have `data` written after what waits already; in a crowd, return when it is."""
+        while len(self._waiting) >= AHEAD and not self.failed.done():
+            self._taken.clear()
+            await self._taken.wait()
+        if self.failed.done():
+            await self.written()
+        with self._turn:
+            self._waiting.append(data)
+            idle, self._at_work = not self._at_work, True
+        if idle:
+            self._writing = submit(self._pools.bytes, self._request_id, self._write_all)
+            self._writing.add_done_callback(self._note)
         if self._pools.crowded:
             await self.written()
+
+    def _write_all(self) -> None:
+        while True:
+            with self._turn:
+                if not self._waiting:
+                    self._at_work = False
+                    return
+                data = self._waiting.popleft()
+            self._loop.call_soon_threadsafe(self._taken.set)
+            self._receiver.write(data)
 
     def _note(self, writing: "asyncio.Future[None]") -> None:
         if writing.exception() is not None and not self.failed.done():
             self.failed.set_result(None)
+        self._taken.set()
 
     async def written(self) -> None:
         """Return when nothing is being written. What a write raised is raised here."""
@@ -89,23 +120,32 @@ async def pump(body: Body, delivery: Delivery) -> bytes:
     collected: list[bytes] = []
     while not body.ended:
         pause_s = COLLECT_S if collected else None
-        data = await body.next(unless=delivery.failed, within_s=pause_s)
-        collected += [data] if data else []
+        piece = await body.next(unless=delivery.failed, within_s=pause_s)
+        paused = not piece
+        if piece:
+            collected.append(piece)
+        del piece  # or it would stay in memory until the next one has come
         if delivery.failed.done():
             await delivery.written()
         if body.ended:
             break
-        enough = not data or sum(map(len, collected)) >= COLLECT_BYTES
+        enough = paused or sum(map(len, collected)) >= COLLECT_BYTES
         if collected and enough:
-            await delivery.write(b"".join(collected))
-            collected = []
-    rest = b"".join(collected)
+            await delivery.write(_joined(collected))
+    rest = _joined(collected)
     if not delivery.begun:
         return rest
     if rest:
         await delivery.write(rest)
     await delivery.written()
     return b""
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    """Return `pieces` as one, which alone holds them from now on."""
+    whole = b"".join(pieces)
+    pieces.clear()
+    return whole
 
 
 async def receive(

@@ -24,9 +24,9 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPResponse
@@ -44,6 +44,7 @@ MIB = 1024 * 1024
 SMALL_BYTES = 10_000
 SMALL_S = 5.0
 SMALL_CLIENTS = 8
+STREAMS = 16
 BOUNDARY = "a-boundary-that-is-not-in-the-file"
 GOALS = {
     ("one stream by raw PUT", "@tus/server"): 1.5,
@@ -135,6 +136,7 @@ class Strongroom:
     """One web process of ours, without workers, and what a client does with it."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.installation = Installation(folder / "data", log=folder / "web.log")
         self.port = self.installation.port
         self.made: list[str] = []
@@ -191,16 +193,13 @@ def sample(family: Sequence[psutil.Process], act: Callable[[], None]) -> Sample:
     return Sample(time.perf_counter() - began, cpu_of(family) - cpu)
 
 
-@contextmanager
-def peak_of(process: psutil.Process) -> Iterator[list[float]]:
-    """Give the most memory, in MiB above what it was at the start, that a process took."""
+def peak_of(process: psutil.Process, act: Callable[[], None]) -> float:
+    """Return the most memory, in MiB, that a process had while `act` ran."""
     status = Path(f"/proc/{process.pid}/status")
     Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # the peak begins anew
-    idle = process.memory_info().rss / MIB
-    result: list[float] = []
-    yield result
+    act()
     peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    result += [int(peak.split()[1]) / 1024 - idle]
+    return int(peak.split()[1]) / 1024
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
@@ -258,7 +257,6 @@ class Scene:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
-        (folder / "ours").mkdir()
         self.ours = Strongroom(folder / "ours")
         stack.callback(self.ours.installation.end)
         self.peers: dict[str, Peer] = {}
@@ -330,14 +328,13 @@ def measure(scene: Scene, content: Path, options: argparse.Namespace) -> None:
     ours.sign_in()
     part = File(content, options.stream_mib * MIB)
     compare(
-        f"16 streams by raw PUT, {options.stream_mib} MiB each",
-        scene.sides(ours.put, [*streams, "Django FileField"], part, streams=16),
-        16 * part.size,
+        f"{STREAMS} streams by raw PUT, {options.stream_mib} MiB each",
+        scene.sides(ours.put, [*streams, "Django FileField"], part, streams=STREAMS),
+        STREAMS * part.size,
         max(1, rounds // 2),
     )
     measure_limits(scene, big, rounds)
     measure_small(scene, content, rounds)
-    measure_memory(scene, content, options)
 
 
 def measure_limits(scene: Scene, file: File, rounds: int) -> None:
@@ -379,6 +376,7 @@ def write_all(file: File, scene: Scene, direct: bool) -> None:
             blocks.write(data) if direct else copy.write(data)
         blocks.flush()
         os.fsync(copy.fileno())
+        blocks.close()
     path.unlink()
 
 
@@ -409,30 +407,38 @@ def measure_small(scene: Scene, content: Path, rounds: int) -> None:
     ours.made.clear()  # as many deletions would take longer than all the rest
 
 
-def measure_memory(scene: Scene, content: Path, options: argparse.Namespace) -> None:
-    ours = scene.ours
-    ours.sign_in()
-    worker = ours.installation.worker()
-    with content.open("r+b") as file:
-        file.truncate(max(options.large_mib, options.mib) * MIB)  # zeros, which take no memory
-    part = File(content, options.stream_mib * MIB)
-    print("\nmemory of the web process above idle\n\n| load | MiB (goal: at most 64) |\n|---|---|")
-    for title, act in (
-        (
-            f"one stream of {options.large_mib} MiB by raw PUT",
-            partial(ours.put, File(content, options.large_mib * MIB)),
-        ),
-        (
-            f"one stream of {options.large_mib} MiB by tus",
-            partial(ours.tus, File(content, options.large_mib * MIB)),
-        ),
-        (f"16 streams of {options.stream_mib} MiB", partial(together, 16, ours.put, part)),
-    ):
+def measure_memory(folder: Path, content: Path, options: argparse.Namespace) -> None:
+    """Measure a web process that has done nothing yet but take in a few small files."""
+    ours = Strongroom(folder)
+    try:
         ours.sign_in()
-        with peak_of(worker) as peak:
-            act()
+        together(STREAMS, ours.put, File(content, SMALL_BYTES))
         ours.forget()
-        print(f"| {title} | {peak[0]:.1f} |")
+        worker = ours.installation.worker()
+        idle = worker.memory_info().rss / MIB
+        with content.open("r+b") as file:
+            file.truncate(max(options.large_mib, options.mib) * MIB)  # zeros, which take no memory
+        large, part = (
+            File(content, options.large_mib * MIB),
+            File(content, options.stream_mib * MIB),
+        )
+        print(
+            "\nmemory of the web process above idle\n\n| load | MiB (goal: at most 64) |\n|---|---|"
+        )
+        for title, act in (
+            (f"one stream of {options.large_mib} MiB by raw PUT", partial(ours.put, large)),
+            (f"one stream of {options.large_mib} MiB by tus", partial(ours.tus, large)),
+            (
+                f"{STREAMS} streams of {options.stream_mib} MiB",
+                partial(together, STREAMS, ours.put, part),
+            ),
+        ):
+            ours.sign_in()
+            peak = peak_of(worker, act)
+            ours.forget()
+            print(f"| {title} | {peak - idle:.1f} |")
+    finally:
+        ours.installation.end()
 
 
 def main() -> None:
@@ -460,6 +466,7 @@ def main() -> None:
             measure_small(scene, Path(content.name), options.rounds)
         else:
             measure(scene, Path(content.name), options)
+            measure_memory(Path(folder) / "fresh", Path(content.name), options)
 
 
 if __name__ == "__main__":

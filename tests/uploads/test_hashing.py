@@ -1,4 +1,4 @@
-"""Hashing beside other work: the same digest, and nothing runs on after the block."""
+"""Hashing beside other work: the same digest, one piece after the other."""
 
 import hashlib
 import os
@@ -7,8 +7,7 @@ import threading
 
 import pytest
 
-from uploads import hashing
-from uploads.hashing import ASIDE_BYTES, Helpers
+from uploads.hashing import ASIDE_BYTES, Hash, Helpers
 
 DATA = os.urandom(ASIDE_BYTES)
 
@@ -26,53 +25,70 @@ class Watched:
         self.threads.append(threading.current_thread().name)
 
 
+def hash_of(watched: Watched, helpers: Helpers) -> Hash:
+    return Hash(watched, helpers)  # type: ignore[arg-type]
+
+
 def test_large_pieces_are_hashed_in_order_while_the_caller_goes_on() -> None:
-    helpers, digest, gate = Helpers(1), hashlib.sha256(), threading.Event()
-    for _ in range(3):
-        with helpers.hashing(digest, DATA):
-            pass
-    assert digest.digest() == hashlib.sha256(DATA * 3).digest()
+    whole = Hash(helpers=Helpers(1))
+    for number in range(3):
+        whole.update(DATA + bytes([number]))
+    expected = hashlib.sha256(b"".join(DATA + bytes([number]) for number in range(3)))
+    assert whole.state.digest() == expected.digest()
+
+    gate = threading.Event()
     watched = Watched(gate)
-    with helpers.hashing(watched, DATA):  # type: ignore[arg-type]
-        assert not watched.threads
-        gate.set()
+    late = hash_of(watched, Helpers(1))
+    late.update(DATA)
+    assert not watched.threads
+    gate.set()
+    assert late.state is watched  # type: ignore[comparison-overlap]
     assert watched.threads[0].startswith("hashing")
+
+
+def test_a_small_piece_waits_for_the_large_one_before_it() -> None:
+    gate = threading.Event()
+    watched = Watched(gate)
+    mixed = hash_of(watched, Helpers(1))
+    mixed.update(DATA)
+    threading.Timer(0.05, gate.set).start()
+    mixed.update(b"small")
+    assert [name.startswith("hashing") for name in watched.threads] == [True, False]
 
 
 @pytest.mark.parametrize(("count", "data"), [(0, DATA), (1, DATA[:-1])])
 def test_without_a_helper_or_for_little_the_caller_hashes(count: int, data: bytes) -> None:
     watched = Watched()
-    with Helpers(count).hashing(watched, data):  # type: ignore[arg-type]
-        assert watched.threads == [threading.current_thread().name]
+    hash_of(watched, Helpers(count)).update(data)
+    assert watched.threads == [threading.current_thread().name]
 
 
-def test_nobody_waits_for_a_helper_that_is_busy() -> None:
+def test_nobody_waits_for_a_helper_that_is_busy_and_it_is_free_afterwards() -> None:
     helpers, gate = Helpers(1), threading.Event()
     busy, other = Watched(gate), Watched()
-    with helpers.hashing(busy, DATA):  # type: ignore[arg-type]
-        with helpers.hashing(other, DATA):  # type: ignore[arg-type]
-            assert other.threads == [threading.current_thread().name]
-        gate.set()
-
-
-def test_what_the_caller_raises_leaves_no_hashing_behind_and_the_helper_free() -> None:
-    helpers = Helpers(1)
-    for _ in range(2):
-        watched = Watched()
-        with pytest.raises(KeyError), helpers.hashing(watched, DATA):  # type: ignore[arg-type]
-            raise KeyError
-        assert watched.threads[0].startswith("hashing")
+    first = hash_of(busy, helpers)
+    first.update(DATA)
+    hash_of(other, helpers).update(DATA)
+    assert other.threads == [threading.current_thread().name]
+    gate.set()
+    assert first.state is busy  # type: ignore[comparison-overlap]
+    later = hash_of(other, helpers)
+    later.update(DATA)
+    assert later.state is other  # type: ignore[comparison-overlap]
+    assert other.threads[1].startswith("hashing")
 
 
 @pytest.mark.skipif(os.cpu_count() == 1, reason="a single core has no helpers")
 def test_a_forked_process_has_helpers_of_its_own() -> None:
-    digest = hashlib.sha256()
-    with hashing.hashing(digest, DATA):
-        pass
+    whole = Hash()
+    whole.update(DATA)
+    assert whole.state
     child = os.fork()
     if not child:
         signal.alarm(10)
-        with hashing.hashing(hashlib.sha256(), DATA):
-            pass
-        os._exit(0)
+        mine = Hash()
+        try:
+            mine.update(DATA)
+        finally:
+            os._exit(mine.state.digest() != hashlib.sha256(DATA).digest())
     assert os.waitpid(child, 0)[1] == 0

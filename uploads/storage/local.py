@@ -119,12 +119,14 @@ class LocalSink:
             # After a failed fsync the kernel may drop the pages and report success next time:
             # the blob is given up, never synced again.
             os.fsync(self._descriptor)
+            self._blocks.close()
             os.close(self._take_descriptor())
             self._partial.rename(self._path)
             sync_folder(self._path.parent)
 
     def abort(self) -> None:
         if self._descriptor >= 0:
+            self._blocks.close()
             os.close(self._take_descriptor())
         self._partial.unlink(missing_ok=True)
 

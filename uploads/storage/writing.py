@@ -9,8 +9,11 @@ import errno
 import fcntl
 import mmap
 import os
+from functools import partial
 
-BLOCK_BYTES = 256 * 1024  # each file that arrives holds one
+from uploads.storage.lanes import Lane, lanes
+
+BLOCK_BYTES = 256 * 1024  # each file that arrives holds one, and those in a lane larger ones
 # What memory, offset and length of a direct write must be a multiple of; no disk asks for more.
 # Source: Linux, open(2), "O_DIRECT".
 ALIGNMENT = 4096
@@ -19,13 +22,16 @@ ALIGNMENT = 4096
 class BlockWriter:
     """Adds to the end of a file, which nobody else writes to meanwhile.
 
-    Bytes are in the file after a `flush`, and durable after an fsync that follows it.
+    Bytes are in the file after a `flush`, and durable after an fsync that follows it. Until then a
+    block may still be on its way: nobody reads through the descriptor, and before it is closed
+    comes `close`. What the operating system refuses is raised by the call that learns of it.
     """
 
     def __init__(self, descriptor: int, offset: int = 0) -> None:
         """Go on at `offset`, the end of the file; if that is not 0, it can be read, too."""
         self._descriptor = descriptor
         self._block: mmap.mmap | None = None  # memory of whole pages, so it is aligned
+        self._lane: Lane | None = None
         self._filled = offset % ALIGNMENT
         self._at = offset - self._filled  # of the block in the file
         self._flushed = True
@@ -36,19 +42,30 @@ class BlockWriter:
         rest = memoryview(data)
         while rest:
             block = self._memory()
-            piece = rest[: BLOCK_BYTES - self._filled]
+            piece = rest[: len(block) - self._filled]
             block[self._filled : self._filled + len(piece)] = piece
             self._filled += len(piece)
             self._flushed = False
             rest = rest[len(piece) :]
-            if self._filled == BLOCK_BYTES:
-                self._write_block()
+            if self._filled == len(block):
+                self._give_away(block)
 
     def flush(self) -> None:
         """Put everything into the file. What is no whole block is written again with the rest."""
+        if self._lane is not None:
+            self._lane.wait()
         if not self._flushed:
-            self._put()
+            self._put(self._at, self._memory(), self._filled)
             self._flushed = True
+
+    def close(self) -> None:
+        """Wait until nothing is being written, whatever becomes of it; hold no memory any more."""
+        if self._lane is not None:
+            self._lane.leave()
+        self._block = self._lane = None
+
+    def __del__(self) -> None:
+        self.close()
 
     def _memory(self) -> mmap.mmap:
         if self._block is None:
@@ -57,22 +74,33 @@ class BlockWriter:
                 self._block[: self._filled] = os.pread(self._descriptor, self._filled, self._at)
         return self._block
 
-    def _write_block(self) -> None:
-        if self._direct:
-            self._direct = self._put_directly()
-        if not self._direct:
-            self._put()
-            self._write_behind()
-        self._at += BLOCK_BYTES
+    def _give_away(self, full: mmap.mmap) -> None:
+        """Write a full block, or have it written, and take an empty one."""
+        write = partial(self._write_block, self._at)
+        if self._lane is None:
+            write(full)
+            self._lane = lanes().take()
+        else:
+            self._lane.turn(write)
+        if self._lane is not None:
+            self._block = self._lane.block
+        self._at += len(full)
         self._filled = 0
         self._flushed = True
 
-    def _put_directly(self) -> bool:
+    def _write_block(self, at: int, block: mmap.mmap) -> None:
+        if self._direct:
+            self._direct = self._put_directly(at, block)
+        if not self._direct:
+            self._put(at, block, len(block))
+            self._write_early(at, len(block))
+
+    def _put_directly(self, at: int, block: mmap.mmap) -> bool:
         """Write past the page cache; return whether the file system can do that."""
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
         try:
             fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
-            self._put()
+            self._put(at, block, len(block))
         except OSError as error:
             if error.errno == errno.EINVAL:
                 return False
@@ -81,15 +109,14 @@ class BlockWriter:
             fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags)
         return True
 
-    def _write_behind(self) -> None:
+    def _write_early(self, at: int, length: int) -> None:
         """Let the kernel begin to write the block, so that not all is left to the fsync."""
         if hasattr(os, "posix_fadvise"):
-            advice = os.POSIX_FADV_DONTNEED
-            os.posix_fadvise(self._descriptor, self._at, BLOCK_BYTES, advice)
+            os.posix_fadvise(self._descriptor, at, length, os.POSIX_FADV_DONTNEED)
 
-    def _put(self) -> None:
-        with memoryview(self._memory()) as block:
+    def _put(self, at: int, block: mmap.mmap, length: int) -> None:
+        with memoryview(block) as whole:
             written = 0
-            while written < self._filled:
-                with block[written : self._filled] as rest:
-                    written += os.pwrite(self._descriptor, rest, self._at + written)
+            while written < length:
+                with whole[written:length] as rest:
+                    written += os.pwrite(self._descriptor, rest, at + written)

@@ -71,6 +71,7 @@ class Part:
     def cut(self, size: int) -> None:
         """Forget what lies beyond `size` bytes, and write on from there."""
         with _refusing():
+            self._blocks.close()
             os.ftruncate(self._descriptor, size)
             self._blocks = BlockWriter(self._descriptor, size)
 
@@ -125,6 +126,7 @@ class Part:
     def abort(self) -> None:
         """Close the file; what is durable in it stays for whoever goes on."""
         if self._descriptor >= 0:
+            self._blocks.close()
             os.close(self._descriptor)
             self._descriptor = -1
 

@@ -123,8 +123,8 @@ def test_a_slow_receiver_holds_the_client_back(edge: Edge) -> None:
         await connection.end()
         return receives
 
-    # One piece is being written, one waits for that.
-    assert asyncio.run(scenario()) == 2
+    # One piece is being written, one waits for its turn, one has come after that.
+    assert asyncio.run(scenario()) == 3
 
 
 def test_in_a_crowd_a_stream_holds_one_piece_only(make_edge: MakeEdge) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from uploads.storage import writing
+from uploads.storage.lanes import Lanes
 from uploads.storage.writing import ALIGNMENT, BLOCK_BYTES, BlockWriter
 
 CONTENT = os.urandom(3 * BLOCK_BYTES + 1234)
@@ -19,6 +21,14 @@ def descriptor(tmp_path: Path) -> Iterator[int]:
     opened = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT, 0o600)
     yield opened
     os.close(opened)
+
+
+@pytest.fixture(autouse=True)
+def _crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a file in every lane already."""
+    all_lanes = Lanes(1)
+    all_lanes.take()
+    monkeypatch.setattr(writing, "lanes", lambda: all_lanes)
 
 
 def content_of(descriptor: int) -> bytes:

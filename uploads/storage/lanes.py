@@ -1,0 +1,74 @@
+"""Writing on another thread, while the caller fills the next block. Pure.
+
+A direct write waits for the disk and takes next to no processor time; a file that arrives fast
+should not wait with it. Only a few files can be so fast at a time, and only they get the memory.
+"""
+
+import mmap
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from threading import BoundedSemaphore
+
+LANES = 2
+BLOCK_BYTES = 1024 * 1024  # two in each lane; half of it costs a fast upload a tenth of its speed
+
+Write = Callable[[mmap.mmap], None]
+
+
+class Lane:
+    """Two blocks for one file: one is being filled, one is being written."""
+
+    def __init__(self, pool: ThreadPoolExecutor, give_back: Callable[[], None]) -> None:
+        """Take the memory; `Lanes.take` is the way to here."""
+        self.block = mmap.mmap(-1, BLOCK_BYTES)
+        self._other = mmap.mmap(-1, BLOCK_BYTES)
+        self._pool = pool
+        self._give_back = give_back
+        self._writing: Future[None] | None = None
+
+    def turn(self, write: Write) -> None:
+        """Begin `write` of the full block, after the one before; `block` is then the other one.
+
+        Raises:
+            OSError: what the write before raised. It is raised again by whatever follows.
+        """
+        self.wait()
+        full, self.block, self._other = self.block, self._other, self.block
+        self._writing = self._pool.submit(write, full)
+
+    def wait(self) -> None:
+        """Return when nothing is being written; what a write raised is raised here."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+    def leave(self) -> None:
+        """Wait for what is being written, whatever becomes of it, and let another file in."""
+        if self._writing is not None:
+            self._writing.exception()
+        self._give_back()
+
+
+class Lanes:
+    """The lanes of one process, and their threads."""
+
+    def __init__(self, count: int) -> None:
+        self._free = BoundedSemaphore(count)
+        self._pool = ThreadPoolExecutor(count, "writing")
+
+    def take(self) -> Lane | None:
+        """Return a lane, to be left once, or None: there are files in all of them."""
+        if not self._free.acquire(blocking=False):
+            return None
+        return Lane(self._pool, self._free.release)
+
+
+@cache
+def lanes() -> Lanes:
+    """Return the lanes of this process."""
+    return Lanes(LANES)
+
+
+os.register_at_fork(after_in_child=lanes.cache_clear)  # threads do not survive a fork
