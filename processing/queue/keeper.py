@@ -29,7 +29,8 @@ def held(claims: Collection[Claim]) -> Iterator[None]:
 
 def is_lost(claim: Claim) -> bool:
     """Tell whether it turned out that a held claim is somebody else's by now."""
-    return claim in _keeper().lost
+    lost = _keeper().lost
+    return bool(lost) and claim in lost
 
 
 class Keeper:

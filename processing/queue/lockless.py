@@ -8,6 +8,7 @@ to the kernel, which lets go of whatever dies.
 
 import os
 import pickle
+import select
 import socket
 from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing.connection import wait
@@ -64,7 +65,9 @@ class Flag:
             os.write(self._write_end, b"\0")
 
     def is_set(self) -> bool:
-        return self.wait(0)
+        look = select.poll()  # `wait` costs ten times as much, and each step asks
+        look.register(self._read_end, select.POLLIN)
+        return bool(look.poll(0))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Return whether the flag was set within `timeout` seconds."""

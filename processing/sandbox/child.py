@@ -25,10 +25,10 @@ def serve(channel: int, find: Callable[[str], Step]) -> NoReturn:
 
 
 def _answer(channel: int, find: Callable[[str], Step]) -> None:
-    request = _receive_request(channel)
+    request, content = _receive_request(channel)
     line = Line(channel)
     try:
-        output = find(request["name"]).run(_context(line, request))
+        output = find(request["name"]).run(_context(line, request, content))
         answer = protocol.DONE, _encode(output)
     except StepFailed as error:
         answer = protocol.FAILED, json.dumps([error.code, error.detail]).encode()
@@ -42,12 +42,17 @@ def _answer(channel: int, find: Callable[[str], Step]) -> None:
         os.write(channel, packet)
 
 
-def _receive_request(channel: int) -> protocol.Request:
+def _receive_request(channel: int) -> tuple[protocol.Request, bytes | None]:
+    """Return a request, and the content if it came along."""
     body = b""
     while packet := os.read(channel, protocol.PACKET):
+        if packet[:1] == protocol.RUN_OVER:
+            start = 1 + protocol.LENGTH.size
+            end = start + protocol.LENGTH.unpack_from(packet, 1)[0]
+            return cast(protocol.Request, json.loads(packet[start:end])), packet[end:]
         body += packet[1:]
         if packet[:1] == protocol.RUN:
-            return cast(protocol.Request, json.loads(body))
+            return cast(protocol.Request, json.loads(body)), None
     raise EOFError
 
 
@@ -57,7 +62,7 @@ def _encode(output: Output) -> bytes:
     return json.dumps(output, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _context(line: "Line", request: protocol.Request) -> StepContext:
+def _context(line: "Line", request: protocol.Request, whole: bytes | None) -> StepContext:
     artifacts = 0
 
     def open_artifact(name: str, media_type: str) -> BinaryIO:
@@ -67,9 +72,14 @@ def _context(line: "Line", request: protocol.Request) -> StepContext:
         writer = Artifact(line, number=artifacts - 1)
         return cast(BinaryIO, io.BufferedWriter(writer, protocol.PIECE))
 
-    content = Content(line, size=request["size"])
+    def content() -> BinaryIO:
+        if whole is not None:
+            return io.BytesIO(whole)
+        raw = Content(line, size=request["size"])
+        return cast(BinaryIO, io.BufferedReader(raw, protocol.READ_AHEAD))
+
     return StepContext(
-        content=cast(BinaryIO, io.BufferedReader(content, protocol.READ_AHEAD)),
+        content=content(),
         size=request["size"],
         media_type=request["media_type"],
         open_artifact=open_artifact,

@@ -62,8 +62,7 @@ class Exchange:
         Raises:
             Gone, Late, Malformed, TooMuch: the child is of no use any more.
         """
-        for packet in protocol.packets(protocol.RUN, request):
-            self._child.send(packet, self._deadline)
+        self._send_request(request)
         while True:
             packet = self._child.receive(self._deadline)
             kind, body = packet[:1], packet[1:]
@@ -72,6 +71,17 @@ class Exchange:
             if kind == protocol.FAILED:
                 return self._failure(body)
             self._serve(kind, body)
+
+    def _send_request(self, request: bytes) -> None:
+        size = self._content.size
+        if protocol.fits_along(request, size):
+            head = protocol.RUN_OVER + protocol.LENGTH.pack(len(request))
+            content = self._read(0, size)
+            self._child.send(b"".join((head, request, content)), self._deadline)
+            self.bytes_in += size
+        else:
+            for packet in protocol.packets(protocol.RUN, request):
+                self._child.send(packet, self._deadline)
 
     def _serve(self, kind: bytes, body: bytes) -> None:
         if kind == protocol.READ:
@@ -93,12 +103,16 @@ class Exchange:
         offset, length = protocol.RANGE.unpack(body)
         if not 0 < length <= protocol.MAX_READ or offset + length > self._content.size:
             raise Malformed
-        data = memoryview(self._content.read_at(offset, length))
-        if len(data) != length:
-            raise EOFError("The content ended before its size.")
+        data = memoryview(self._read(offset, length))
         for start in range(0, length, protocol.PIECE):
             self._child.send(data[start : start + protocol.PIECE], self._deadline)
         self.bytes_in += length
+
+    def _read(self, offset: int, length: int) -> bytes:
+        data = self._content.read_at(offset, length)
+        if len(data) != length:
+            raise EOFError("The content ended before its size.")
+        return data
 
     def _open(self, body: bytes) -> None:
         match _parse(body):

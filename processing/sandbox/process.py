@@ -78,6 +78,7 @@ class ChildProcess:
         self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(self._channel, select.POLLIN)
         self._writable.register(self._channel, select.POLLOUT)
+        self._limits: dict[int, int] = {}
         self._first_rss_bytes = self.max_rss_bytes()
 
     def _await_start(self) -> None:
@@ -95,24 +96,28 @@ class ChildProcess:
         if self._channel.recv(protocol.PACKET) != protocol.READY:
             raise ConnectionResetError("The child could not be locked in.")
 
-    def limit(self, limits: Limits) -> None:
+    def limit(self, limits: Limits, *, cpu_s: float) -> None:
         """Set the memory and CPU time of the next step, which the child cannot raise itself.
 
-        The kernel counts whole seconds of CPU time: a step gets up to half a second more or less.
+        `cpu_s` is what it has used so far. The kernel counts whole seconds of CPU time: a step
+        gets up to half a second more or less.
 
         Raises:
             Gone: it has ended.
         """
         self._limit(resource.RLIMIT_AS, self._mapped_bytes + limits.memory_bytes)
-        self._limit(resource.RLIMIT_CPU, round(self.cpu_s()) + limits.cpu_s)
+        self._limit(resource.RLIMIT_CPU, round(cpu_s) + limits.cpu_s)
 
     def _limit(self, kind: int, value: int) -> None:
+        if self._limits.get(kind) == value:
+            return
         hard = resource.getrlimit(kind)[1]  # which the child has inherited
         soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
         try:
             resource.prlimit(self.pid, kind, (soft, hard))
         except OSError as error:
             raise Gone from error
+        self._limits[kind] = value
 
     def cpu_s(self) -> float:
         """Return the CPU time that it has used, by the kernel's clock of another process.

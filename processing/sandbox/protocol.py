@@ -4,7 +4,7 @@ The channel is a socket pair that keeps packets apart (SOCK_SEQPACKET). A packet
 of kind and a body of at most `PIECE` bytes. A longer body goes ahead in `PART` packets, to
 which the last one is added. The content is the exception: the worker answers a `READ` with
 bare pieces, `PIECE` bytes each and the last one fewer, so that the child can receive them
-where they belong.
+where they belong. Content that fits comes along with the request, and is not asked for.
 """
 
 import struct
@@ -21,6 +21,7 @@ PART = b"P"
 
 # worker to child
 RUN = b"S"  # JSON: Request
+RUN_OVER = b"T"  # LENGTH of the JSON, JSON: Request, all of the content; always one packet
 
 # child to worker
 READY = b"L"  # locked in; always the first
@@ -32,6 +33,7 @@ DONE = b"D"  # JSON: the output
 FAILED = b"F"  # JSON: [code, detail]
 
 RANGE = struct.Struct("=QI")  # offset, length
+LENGTH = struct.Struct("=I")
 NUMBER = struct.Struct("=I")
 
 # What the zygote says of a child: its pid, with a pidfd and the channel attached, or minus an
@@ -52,6 +54,11 @@ class Request(TypedDict):
     results: dict[str, Output]
     media_type: str
     size: int
+
+
+def fits_along(request: bytes, size: int) -> bool:
+    """Tell whether content of `size` bytes can come along with a request."""
+    return LENGTH.size + len(request) + size <= PIECE
 
 
 def packets(kind: bytes, body: bytes) -> list[bytes]:

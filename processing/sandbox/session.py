@@ -97,7 +97,7 @@ class Session:
         cpu_before_s = 0.0
         try:
             cpu_before_s = child.cpu_s()
-            child.limit(limits)
+            child.limit(limits, cpu_s=cpu_before_s)
             answer = exchange.run(json.dumps(request).encode())
             usage = _usage(exchange, child.cpu_s() - cpu_before_s, child.max_rss_bytes())
         except (Gone, Late, Malformed, TooMuch) as error:
