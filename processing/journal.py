@@ -123,8 +123,11 @@ class Journal:
     def _entry(self, claim: Claim) -> Entry:
         if claim in self._lost:
             raise ClaimLost
-        self._oldest_at = min(self._oldest_at, time.monotonic())
-        return self._entries.setdefault(claim, Entry(claim))
+        entry = self._entries.get(claim)
+        if entry is None:
+            self._oldest_at = min(self._oldest_at, time.monotonic())
+            entry = self._entries[claim] = Entry(claim)
+        return entry
 
     def _make_durable(self, entries: Sequence[Entry]) -> list[Claim]:
         """Make all artifacts durable; a run where that fails ends with the step that made them."""

@@ -50,6 +50,7 @@ PASSING = frozenset(
 # So long those behind a run wait for it. On a machine that starves every run is slow: with less,
 # each would be claimed and written alone, which costs several times as much and starves it more.
 PATIENCE_S = 0.5
+TURN_S = 2.0  # so long a bundle of one owner keeps a worker; then the next owner has a turn
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=10)
 
@@ -63,7 +64,7 @@ def execute(*claims: Claim) -> None:
 
     Whatever happens to a file ends as the state of its run, never as an exception. A lost claim
     ends the work on it silently: the run is somebody else's. When one of the runs turns out to
-    be slow, those that have not begun are given back for others to take.
+    be slow, or all of them together, those that have not begun are given back for others to take.
     """
     with queue.held(claims), Bundle(claims) as bundle:
         for claim in bundle:
@@ -191,8 +192,9 @@ class Bundle:
         self._sitting: Sitting | None = None
         self._waiting = list(reversed(claims))
         self._at: Claim | None = None
-        self._since = time.monotonic()
-        runs = Run.objects.select_related("upload__owner", "version")
+        self._began = self._since = time.monotonic()
+        # They are of one owner, and of few versions: those are not read once for each run.
+        runs = Run.objects.select_related("upload").prefetch_related("upload__owner", "version")
         self._runs = runs.in_bulk([claim.run_id for claim in claims])
         uploads = [run.upload_id for run in self._runs.values()]
         blobs = Blob.objects.filter(upload__in=uploads, is_content=True)
@@ -218,7 +220,7 @@ class Bundle:
         """Yield the claims one by one, until the rest has been given back."""
         while self._waiting:
             self.journal.flush_if_due()
-            if queue.stopping():
+            if queue.stopping() or time.monotonic() - self._began > TURN_S:
                 self._give_back(self._waiting)
                 return
             self._at, self._since = self._waiting.pop(), time.monotonic()

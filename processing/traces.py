@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from config.errors import AppError
+from config.rows import insert
 from processing import caps
 from processing.artifacts import Draft, Drafts
 from processing.definitions import definition_of
@@ -211,7 +212,7 @@ def write(notes: Sequence[Note]) -> None:
     """Write records with what belongs to them; the caller holds their claims."""
     fresh = [note.record for note in notes if note.record._state.adding]
     known = [note.record for note in notes if not note.record._state.adding]
-    StepRecord.objects.bulk_create(fresh)
+    insert(fresh)
     for record in known:
         record.save()
     made = [
@@ -221,8 +222,8 @@ def write(notes: Sequence[Note]) -> None:
     ]
     for _, _, blob in made:
         blob.is_content = False
-    Blob.objects.bulk_create(blob for _, _, blob in made)
-    Artifact.objects.bulk_create(_artifact(*each) for each in made)
+    insert([blob for _, _, blob in made])
+    insert([_artifact(*each) for each in made])
     for note in notes:
         if note.terms is not None:
             search.index(note.record.run.upload, note.terms)

@@ -8,7 +8,7 @@ from django.db import connection
 
 from config.events.models import Event
 from config.events.signals import announced
-from config.prepared import insert
+from config.rows import insert
 
 # Source: PostgreSQL, section 9.28.10, advisory locks. Any constant will do.
 IN_ORDER = 0x5374726F6E67
@@ -34,7 +34,7 @@ def announce_all(events: Sequence[Event]) -> None:
         # sees a smaller one. SQLite has one writer at a time anyway.
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IN_ORDER])
-    insert(*events)
+    insert(events)
 
 
 def news(owner_id: UUID, name: str, **ids: Any) -> Event:

@@ -361,7 +361,7 @@ PROCESSING: dict[str, Any] = {
     "ALLOW_UNSANDBOXED": env.bool("STRONGROOM_ALLOW_UNSANDBOXED", default=False),
     # How many plain files of one owner may go through one such process in a row; 1 is a process
     # for each file, as files that a parser in C has read always get.
-    "FILES_PER_CHILD": env.int("STRONGROOM_FILES_PER_CHILD", default=16),
+    "FILES_PER_CHILD": env.int("STRONGROOM_FILES_PER_CHILD", default=32),
     # Redis or RabbitMQ, to carry the messages between web and worker machines. Without one, rows
     # and bells of the database do. Nothing is lost with any of them: the ledger is the truth.
     "BROKER_URL": env.str("STRONGROOM_BROKER_URL", default=""),

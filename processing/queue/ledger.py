@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from django.conf import settings
@@ -45,6 +45,19 @@ class Claim:
     attempt: int
 
 
+class Moved(NamedTuple):
+    """A run whose state has just changed."""
+
+    run_id: UUID
+    owner_id: UUID
+    upload_id: UUID
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Return it of a row."""
+        return cls(run.pk, run.owner_id, run.upload_id)
+
+
 def lease() -> timedelta:
     """Return how long a claim holds without being renewed."""
     return timedelta(seconds=settings.PROCESSING["LEASE_S"])
@@ -72,7 +85,7 @@ SET state = 'running', attempt = attempt + 1, fence = fence + 1, worker = %(work
     claimed_at = %(now)s, lease_expires_at = %(lease_end)s,
     started_at = COALESCE(started_at, %(now)s)
 WHERE id IN (SELECT id FROM chosen)
-RETURNING id, fence, attempt, due_at, owner_id, upload_id
+RETURNING id, owner_id, upload_id, fence, attempt, due_at
 """
 
 
@@ -81,8 +94,8 @@ def claim(run_id: UUID | None, worker: str) -> Claim | None:
     if run_id is None:
         return next((bundle[0] for bundle in bundles(worker, size=1)), None)
     with transaction.atomic():
-        runs = _take(_THIS_ONE, worker, run=run_id)
-    return _claim_on(runs[0]) if runs else None
+        taken = _take(_THIS_ONE, worker, run=run_id)
+    return taken[0][1] if taken else None
 
 
 def bundles(worker: str, *, size: int) -> Iterator[list[Claim]]:
@@ -92,23 +105,23 @@ def bundles(worker: str, *, size: int) -> Iterator[list[Claim]]:
     What runs in the background waits until nothing else is due.
     """
     owner = NOBODY
-    while runs := _take_next(owner, worker, size):
-        owner = runs[0].owner_id
-        yield [_claim_on(run) for run in runs]
+    while taken := _take_next(owner, worker, size):
+        owner = taken[0][0].owner_id
+        yield [claim for _, claim in taken]
 
 
 @transaction.atomic
-def _take_next(after: UUID, worker: str, count: int) -> list[Run]:
+def _take_next(after: UUID, worker: str, count: int) -> list[tuple[Moved, Claim]]:
     for priority in Priority.values:
         for owner in dict.fromkeys((after, NOBODY)):
-            if runs := _take(_NEXT_ONES, worker, priority=priority, owner=owner, count=count):
-                return runs
+            if taken := _take(_NEXT_ONES, worker, priority=priority, owner=owner, count=count):
+                return taken
     return []
 
 
 def _take(
     which: str, worker: str, *, priority: int = Priority.NORMAL, count: int = 1, **ids: UUID
-) -> list[Run]:
+) -> list[tuple[Moved, Claim]]:
     """Take the first runs of `which`; the caller has begun the transaction."""
     now = clock.now()
     values = {
@@ -121,10 +134,15 @@ def _take(
         **{name: ID.get_db_prep_value(value, connection) for name, value in ids.items()},
     }
     locking = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update else ""
-    taken = Run.objects.raw(_TAKE.format(which=which, locking=locking), values)
-    runs = sorted(taken, key=lambda run: (run.due_at, run.pk))
-    _tell(runs, RunState.RUNNING)
-    return runs
+    taken = [
+        (due_at, Moved(run_id, owner_id, upload_id), Claim(run_id, fence, attempt))
+        for run_id, owner_id, upload_id, fence, attempt, due_at in _returned(
+            _TAKE.format(which=which, locking=locking), values
+        )
+    ]
+    taken.sort(key=lambda each: (each[0], each[1].run_id))
+    _tell([moved for _, moved, _ in taken], RunState.RUNNING)
+    return [(moved, claim) for _, moved, claim in taken]
 
 
 def _claim_on(run: Run) -> Claim:
@@ -171,7 +189,7 @@ def settle(*, held: Collection[Claim], endings: Mapping[Claim, Ending]) -> set[U
         left = [(_leave(claims, ending), ending) for ending, claims in by_ending.items()]
         for runs, ending in left:
             _tell(runs, ending.state)
-    return {run.pk for run in renewed}.union(run.pk for runs, _ in left for run in runs)
+    return {run.run_id for run in renewed}.union(run.run_id for runs, _ in left for run in runs)
 
 
 def finish(claim: Claim, state: RunState, error_code: str = "", error_detail: str = "") -> None:
@@ -204,7 +222,7 @@ def leave(claim: Claim, ending: Ending) -> None:
 
 def _leave(
     claims: Collection[Claim], ending: Ending, *, expired_at: datetime | None = None
-) -> list[Run]:
+) -> list[Moved]:
     changes = "state = %s, lease_expires_at = NULL, error_code = %s, error_detail = %s"
     values: list[object] = [ending.state, ending.error_code, ending.error_detail]
     if ending.state == RunState.QUEUED:
@@ -222,7 +240,7 @@ def _change(
     values: Sequence[object],
     *,
     expired_at: datetime | None = None,
-) -> list[Run]:
+) -> list[Moved]:
     """Change the runs of these claims that are still ours, and return them.
 
     With `expired_at` only those whose lease had ended by then.
@@ -242,18 +260,25 @@ def _change(
         "RETURNING id, owner_id, upload_id"
     )
     only = [expired_at] if expired_at else []
-    return list(Run.objects.raw(statement, [*values, *ids, *only]))
+    return [Moved(*row) for row in _returned(statement, [*values, *ids, *only])]
 
 
-def _tell(runs: Sequence[Run], state: RunState) -> None:
+def _returned(statement: str, values: Sequence[object] | Mapping[str, object]) -> list[Any]:
+    """Return the rows that a statement gives back; each begins with three ids."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return [(*map(ID.to_python, row[:3]), *row[3:]) for row in cursor.fetchall()]
+
+
+def _tell(runs: Sequence[Moved], state: RunState) -> None:
     """Mirror the state in the uploads whose latest runs these are, and announce it."""
     if not runs:
         return
-    ids = {run.upload_id for run in runs}, {run.pk for run in runs}
+    ids = {run.upload_id for run in runs}, {run.run_id for run in runs}
     Upload.objects.filter(pk__in=ids[0], run_id__in=ids[1]).update(state=state)
     announce_all(
         [
-            news(run.owner_id, "run.changed", run=run.pk, upload=run.upload_id, state=state)
+            news(run.owner_id, "run.changed", run=run.run_id, upload=run.upload_id, state=state)
             for run in runs
         ]
     )
@@ -316,7 +341,7 @@ def requeue_abandoned(claims: Collection[Claim] | None = None) -> int:
             # Its worker may renew the lease this very moment: then the run is not abandoned.
             if not _leave([_claim_on(run)], ending, expired_at=now):
                 continue
-            _tell([run], ending.state)
+            _tell([Moved.of(run)], ending.state)
             traces.abandon_claim(run)
             found += 1
             logger.warning("run abandoned", extra={"run": str(run.pk), "worker": run.worker})
@@ -349,5 +374,5 @@ def _move(run_id: UUID, states: tuple[RunState, ...], state: RunState, **changes
     with transaction.atomic():
         if not Run.objects.filter(pk=run_id, state__in=states).update(state=state, **changes):
             return False
-        _tell([Run.objects.only("owner_id", "upload_id").get(pk=run_id)], state)
+        _tell([Moved.of(Run.objects.only("owner_id", "upload_id").get(pk=run_id))], state)
         return True

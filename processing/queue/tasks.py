@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 # connection, and begins its timeout anew. What is waiting in the cluster's queue goes on at once.
 DRAIN_S = 60.0
 # Runs claimed at once, of one owner. They share the costs of claims and commits; those behind a
-# slow one are given back.
-BUNDLE = 16
+# slow one are given back, and so is what is left when the owner's turn is over.
+BUNDLE = 32
 
 heart = Heart()
 

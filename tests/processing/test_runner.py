@@ -409,6 +409,24 @@ def test_runs_behind_a_slow_one_are_given_back_as_if_never_taken(upload, owner, 
     assert work(behind).state == RunState.SUCCEEDED
 
 
+def test_a_bundle_ends_with_its_owners_turn(upload, owner, monkeypatch):
+    offer = Offer(owner=owner, name="b.txt", declared_type="text/plain", door=Door.API)
+    behind = receive_upload(offer, io.BytesIO(TEXT))
+    claims = next(ledger.bundles("worker", size=8))
+    original = Session.run
+
+    def run(self: Session, name: str, **rest: Any) -> Any:
+        monkeypatch.setattr(runner, "TURN_S", 0.0)
+        return original(self, name, **rest)
+
+    monkeypatch.setattr(runner, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(Session, "run", run)
+    runner.execute(*claims)
+    assert latest(upload).state == RunState.SUCCEEDED
+    left = latest(behind)
+    assert (left.state, left.attempt, left.records.count()) == (RunState.QUEUED, 0, 0)
+
+
 def test_a_child_is_asked_for_in_the_name_of_the_files_owner(upload, stranger, monkeypatch):
     offer = Offer(owner=stranger, name="b.txt", declared_type="text/plain", door=Door.API)
     other = receive_upload(offer, io.BytesIO(TEXT))

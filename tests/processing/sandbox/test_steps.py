@@ -8,7 +8,8 @@ import time
 import pytest
 from PIL import Image
 
-from processing.sandbox import Sandbox, Session, StepStopped
+from processing.sandbox import Sandbox, Session, StepStopped, protocol
+from processing.sandbox.exchange import Exchange
 from processing.steps.contract import Output
 from tests.processing.sandbox.cast import CONTENT, Artifacts, run
 from tests.source import BytesSource
@@ -55,6 +56,29 @@ def test_a_small_file_comes_in_one_round_trip(sandbox: Sandbox) -> None:
     with sandbox.open(source, "application/octet-stream") as session:
         run(session, "seek_about", settings={"ranges": [[0, 10], [10, 90_000], [99_999, 9]]})
     assert source.reads == 1
+
+
+@pytest.mark.parametrize("size", [100, 60_000, 70_000])
+def test_content_comes_along_with_a_request_if_both_fit_into_a_packet(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    asked = []
+    served = Exchange._serve
+
+    def serve(self: Exchange, kind: bytes, body: bytes) -> None:
+        asked.append(kind)
+        served(self, kind, body)
+
+    monkeypatch.setattr(Exchange, "_serve", serve)
+    content = os.urandom(size)
+    expected = {"sha256": hashlib.sha256(content).hexdigest()}
+    with sandbox.open(BytesSource(content), "application/octet-stream") as session:
+        for length in (0, 10_000):
+            fits = size + length < protocol.PIECE - 500
+            asked.clear()
+            outcome = run(session, "digest", settings={"long": "x" * length})
+            assert (outcome.output, outcome.bytes_in) == (expected, size)
+            assert asked == ([] if fits else [protocol.READ])
 
 
 def test_artifacts_arrive_and_are_counted(session: Session) -> None:

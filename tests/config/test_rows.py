@@ -1,0 +1,75 @@
+"""New rows are written as by `bulk_create`, and what the database refuses is refused."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+from django.db.models import Model
+
+from config.events.models import Event
+from config.rows import insert
+
+pytestmark = pytest.mark.django_db
+
+MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
+
+
+def fields_of(row: Model) -> dict[str, Any]:
+    return {
+        field.attname: getattr(row, field.attname)
+        for field in row._meta.concrete_fields
+        if not field.primary_key
+    }
+
+
+def events(owner_id: UUID) -> list[Event]:
+    data: Sequence[dict[str, Any]] = ({}, {"run": "a\tb\n\\N", "list": [1, None, "é"]})
+    return [Event(owner_id=owner_id, name="run.changed", data=each) for each in data]
+
+
+@pytest.fixture
+def owner_id(owner: Any) -> UUID:
+    return UUID(str(owner.pk))
+
+
+def test_rows_are_written_as_by_bulk_create(
+    owner_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django.utils.timezone.now", lambda: MOMENT)
+    ways: list[Callable[[list[Event]], object]] = [insert, Event.objects.bulk_create]
+    found = []
+    for write in ways:
+        Event.objects.all().delete()
+        write(events(owner_id))
+        found.append([fields_of(row) for row in Event.objects.order_by("id")])
+    assert found[0] == found[1]
+    assert found[0][0]["created_at"] == MOMENT
+    assert len(found[0]) == 2
+
+
+def test_texts_bytes_and_nothing_are_written_as_by_bulk_create(owner_id: UUID) -> None:
+    model = get_user_model()
+    written = [
+        model(username="a", first_name="tab\tand \\N", last_login=MOMENT, date_joined=MOMENT),
+        model(username="b", first_name="", last_login=None, date_joined=MOMENT),
+    ]
+    insert(written)
+    for row in written:
+        assert not row._state.adding
+        assert fields_of(model.objects.get(pk=row.pk)) == fields_of(row)
+
+
+def test_what_breaks_a_constraint_is_refused(owner_id: UUID) -> None:
+    twins = [get_user_model()(username="twin") for _ in range(2)]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert(twins)
+    assert not get_user_model().objects.filter(username="twin").exists()
+
+
+def test_no_rows_are_no_statement(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        insert([])
