@@ -12,7 +12,6 @@ from django.db.models import (
     BinaryField,
     CharField,
     DateTimeField,
-    Field,
     FloatField,
     IntegerField,
     Model,
@@ -31,7 +30,7 @@ def insert(rows: Sequence[Model]) -> None:
     if not rows:
         return
     meta = rows[0]._meta
-    fields = [field for field in meta.concrete_fields if field is not meta.auto_field]
+    fields: list[Any] = [field for field in meta.concrete_fields if field is not meta.auto_field]
     names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
     into = f"{connection.ops.quote_name(meta.db_table)} ({names})"
     _write(into, list(zip(*(_column(field, rows) for field in fields), strict=True)))
@@ -39,8 +38,8 @@ def insert(rows: Sequence[Model]) -> None:
         row._state.adding, row._state.db = False, connection.alias
 
 
-def _column(field: "Field[Any, Any]", rows: Sequence[Model]) -> list[Any]:
-    kind: Any = field.target_field if field.is_relation else field
+def _column(field: Any, rows: Sequence[Model]) -> list[Any]:
+    kind = field.target_field if field.is_relation else field
     if isinstance(kind, TAKEN_AS_THEY_ARE):
         return [getattr(row, field.attname) for row in rows]
     values = [field.pre_save(row, add=True) for row in rows]

@@ -263,7 +263,7 @@ def _change(
     return [Moved(*row) for row in _returned(statement, [*values, *ids, *only])]
 
 
-def _returned(statement: str, values: Sequence[object] | Mapping[str, object]) -> list[Any]:
+def _returned(statement: str, values: Any) -> list[Any]:
     """Return the rows that a statement gives back; each begins with three ids."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
