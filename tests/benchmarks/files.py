@@ -350,10 +350,10 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         tell(f"  of which {part}", [costs.get(part, 0.0) for _, costs in ours], "ms")
     with Sandbox() as sandbox:
         tell("one record", [record_us(make) for _ in range(asked.rounds)], "us")
-        for count in (1, 16):
+        for count in (1, 32):
             times = [sandbox_ms(sandbox, count) for _ in range(asked.rounds)]
             tell(f"sandbox alone, {count} to a child", times, "ms per file")
-    for count in (1, 16):
+    for count in (1, 32):
         times = [durable_ms(count) for _ in range(asked.rounds)]
         tell(f"artifact durable, {count} at once", times, "ms per file")
     for results, rates in peers.items():
