@@ -69,12 +69,13 @@ class Map(Processor):
 
 
 # "HTTPServer v2Beta" has the words HTTP, Server, v2 and Beta.
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+")
+_WORD = re.compile(r"[^\W_A-Z]+|[A-Z]+(?![a-z])|[A-Z][^\W_A-Z]+")
+_ASCII_WORD = re.compile(r"[a-z0-9]+|[A-Z]+(?![a-z])|[A-Z][a-z0-9]+")  # the same, in less time
 
 
 def snake_case(line: str) -> str:
     """Return the words of `line` in lower case, joined by underscores."""
-    return "_".join(_WORD.findall(line)).lower()
+    return "_".join((_ASCII_WORD if line.isascii() else _WORD).findall(line)).lower()
 
 
 def reverse(line: str) -> str:

@@ -107,6 +107,11 @@ def test_snake_case_is_the_same_for_every_spelling(name: str) -> None:
     assert snake_case(name) == "snake_case"
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=60))
+def test_snake_case_of_a_line_does_not_depend_on_a_letter_beyond_ascii(line: str) -> None:
+    assert snake_case(f"{line} é") == snake_case(f"{line} e").removesuffix("e") + "é"
+
+
 @given(st.lists(st.text(alphabet="aBerorERROR wan.ß_İ", max_size=20), max_size=20))
 def test_whole_words_are_found_in_any_case_and_nothing_else(lines: list[str]) -> None:
 
