@@ -30,8 +30,8 @@ def test_layers_and_purity_hold():
     ("pattern", "keepers"),
     [
         ("django_q", {"processing/queue", "config/settings/base.py", "processing/admin.py"}),
-        (r"\bStepRecord\.objects\.create", {"processing/traces.py"}),
-        (r"\bStepRecord\.objects\.bulk_create", {"processing/traces.py"}),
+        (r"\bStepRecord\.objects\.(bulk_)?create", {"processing/traces.py"}),
+        (r"(?<!class )\bStepRecord\(", {"processing/traces.py"}),
         (r"\bBlobReader\(", {"uploads/reading.py", "uploads/encryption"}),
         (r"(?<!class )\bUpload\(|\bUpload\.objects\.(bulk_)?create", {"uploads/intake.py"}),
         (r"\bEvent\(owner|\bEvent\.objects\.(bulk_)?create", {"config/events/announce.py"}),
