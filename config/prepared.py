@@ -13,10 +13,9 @@ from uuid import UUID, uuid4
 
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import AutoField, Model, QuerySet, UUIDField
-from django.db.models.constants import OnConflict
+from django.db.models import Model, QuerySet, UUIDField
 from django.db.models.query import ModelIterable
-from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.models.sql import UpdateQuery
 
 T = TypeVar("T")
 
@@ -82,46 +81,6 @@ class PreparedUpdate:
         with connection.cursor() as cursor:
             self._known[alias].run(cursor, values, connection)
             return int(cursor.rowcount)
-
-
-def insert(*rows: Model, or_ignore: bool = False) -> None:
-    """Write new rows of one model; with `or_ignore`, without those that a constraint refuses.
-
-    As with `bulk_create`, no signals are sent; and rows do not learn what number they got.
-    """
-    if not rows:
-        return
-    alias = router.db_for_write(type(rows[0]))
-    connection = connections[alias]
-    sql, fields = _insertion(rows[0], alias, or_ignore)
-    values = [
-        [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
-        for row in rows
-    ]
-    with connection.cursor() as cursor:
-        if len(rows) == 1:
-            cursor.execute(sql, values[0])
-        else:
-            cursor.executemany(sql, values)
-    for row in rows:
-        row._state.adding, row._state.db = False, alias
-
-
-_INSERTIONS: dict[tuple[type[Model], str, bool], tuple[str, list[Any]]] = {}
-
-
-def _insertion(row: Model, alias: str, or_ignore: bool) -> tuple[str, list[Any]]:
-    """Return the statement for rows of this model, and the fields in their order."""
-    key = (type(row), alias, or_ignore)
-    if key not in _INSERTIONS:
-        fields = [
-            field for field in row._meta.local_concrete_fields if not isinstance(field, AutoField)
-        ]
-        query = InsertQuery(type(row), on_conflict=OnConflict.IGNORE if or_ignore else None)
-        query.insert_values(fields, [row])
-        ((sql, _),) = query.get_compiler(using=alias).as_sql()
-        _INSERTIONS[key] = sql, fields
-    return _INSERTIONS[key]
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
-"""Many new rows of one model at once, for what is written with each file.
+"""New rows of one model, for what is written with each file.
 
-`bulk_create` asks each field about each value, which takes several times as long as the database
-takes to store it. Most values are what a driver takes as it is, so nobody has to be asked.
+`bulk_create` compiles its statement anew each time and asks each field about each value, which
+takes several times as long as the database takes to store it. Here a statement is compiled once,
+and most values are what a driver takes as it is, so nobody has to be asked.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
+    AutoField,
     BinaryField,
     CharField,
     DateTimeField,
@@ -18,46 +20,71 @@ from django.db.models import (
     Model,
     UUIDField,
 )
+from django.db.models.constants import OnConflict
+from django.db.models.sql import InsertQuery
 
 TAKEN_AS_THEY_ARE = (BinaryField, CharField, FloatField, IntegerField)
 TAKEN_BY_TYPE = (DateTimeField, UUIDField)  # as they are, or as the database writes them
 
 
-def insert(rows: Sequence[Model]) -> None:
-    """Insert new rows of one model, as `bulk_create` does; ids that the database gives stay there.
+def insert(rows: Sequence[Model], *, or_ignore: bool = False) -> None:
+    """Insert new rows of one model; with `or_ignore`, without those that a constraint refuses.
 
-    Values must have the types of their columns: nothing is converted.
+    As with `bulk_create`, no signals are sent. Values must have the types of their columns:
+    nothing is converted. Ids that the database gives stay there.
     """
     if not rows:
         return
-    database = connections[DEFAULT_DB_ALIAS]
-    meta = rows[0]._meta
-    fields: list[Any] = [field for field in meta.concrete_fields if field is not meta.auto_field]
-    names = ", ".join(database.ops.quote_name(field.column) for field in fields)
-    columns = [_column(field, rows, database) for field in fields]
-    into = f"{database.ops.quote_name(meta.db_table)} ({names})"
-    _write(into, list(zip(*columns, strict=True)), database)
+    alias = router.db_for_write(type(rows[0]))
+    sql, fields = _insertion(rows[0], alias, or_ignore)
+    columns = [_column(field, rows, connections[alias]) for field in fields]
+    _write(connections[alias], sql, fields, list(zip(*columns, strict=True)), or_ignore=or_ignore)
     for row in rows:
-        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+        row._state.adding, row._state.db = False, alias
 
 
-def _column(field: Any, rows: Sequence[Model], database: BaseDatabaseWrapper) -> list[Any]:
-    kind = field.target_field if field.is_relation else field
+_INSERTIONS: dict[tuple[type[Model], str, bool], tuple[str, list[Any]]] = {}
+
+
+def _insertion(row: Model, alias: str, or_ignore: bool) -> tuple[str, list[Any]]:
+    """Return the statement for rows of this model, and the fields in their order."""
+    key = (type(row), alias, or_ignore)
+    if key not in _INSERTIONS:
+        fields = [
+            field for field in row._meta.local_concrete_fields if not isinstance(field, AutoField)
+        ]
+        query = InsertQuery(type(row), on_conflict=OnConflict.IGNORE if or_ignore else None)
+        query.insert_values(fields, [row])
+        ((sql, _),) = query.get_compiler(using=alias).as_sql()
+        _INSERTIONS[key] = sql, fields
+    return _INSERTIONS[key]
+
+
+def _column(field: Any, rows: Sequence[Model], connection: BaseDatabaseWrapper) -> list[Any]:
+    kind: Any = field.target_field if field.is_relation else field
     if isinstance(kind, TAKEN_AS_THEY_ARE):
         return [getattr(row, field.attname) for row in rows]
     values = [field.pre_save(row, add=True) for row in rows]
     if isinstance(kind, TAKEN_BY_TYPE):
-        return [kind.get_db_prep_value(value, database, prepared=True) for value in values]
-    return [kind.get_db_prep_save(value, database) for value in values]
+        return [kind.get_db_prep_value(value, connection, prepared=True) for value in values]
+    return [kind.get_db_prep_save(value, connection) for value in values]
 
 
-def _write(into: str, rows: Sequence[tuple[Any, ...]], database: BaseDatabaseWrapper) -> None:
-    with database.cursor() as cursor:
-        if database.vendor == "postgresql":
-            with database.wrap_database_errors, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+def _write(
+    connection: Any, sql: str, fields: Sequence[Any], rows: Sequence[Any], *, or_ignore: bool
+) -> None:
+    with connection.cursor() as cursor:
+        if len(rows) == 1:
+            cursor.execute(sql, rows[0])
+        elif or_ignore or connection.vendor != "postgresql":
+            cursor.executemany(sql, rows)
+        else:
+            quoted = connection.ops.quote_name
+            names = ", ".join(quoted(field.column) for field in fields)
+            into = f"{quoted(fields[0].model._meta.db_table)} ({names})"
+            with (
+                connection.wrap_database_errors,
+                cursor.copy(f"COPY {into} FROM STDIN") as copy,
+            ):
                 for row in rows:
                     copy.write_row(row)
-        else:
-            values = ", ".join(["%s"] * len(rows[0]))
-            statement = f"INSERT INTO {into} VALUES ({values})"  # noqa: S608 - names of ours
-            cursor.executemany(statement, rows)

@@ -4,7 +4,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from config.events.announce import announce
-from config.prepared import PreparedUpdate, insert
+from config.prepared import PreparedUpdate
+from config.rows import insert
 from processing import definitions, queue, traces
 from processing.errors import RunHasEnded, RunHasNotEnded, UnknownStep
 from processing.models import PipelineVersion, Run, RunState
@@ -48,7 +49,7 @@ def start_run(
         created_at=now,
         due_at=queue.now(),
     )
-    insert(run)
+    insert([run])
     if from_step:
         _take_over_before(run, chosen, from_step)
     upload.state, upload.run_id = run.state, run.pk

@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from config.accounts.models import User
 from config.ids import uuid7
-from config.prepared import insert
 from config.ranges import RangeSource
+from config.rows import insert
 from uploads import quota, search, signals
 from uploads.encryption import HEAD_BYTES as ENVELOPE_BYTES
 from uploads.encryption import BlobWriter, new_key
@@ -359,7 +359,7 @@ class Arrival:
             began_at=identity.began_at,
             created_at=timezone.now(),
         )
-        insert(upload)
+        insert([upload])
         under = owner_key(owner.pk)
         if self._reserved is not None:
             self._reserved.enter(upload)
@@ -370,7 +370,7 @@ class Arrival:
         if self.offer.remember is not None:
             self.offer.remember(upload, self.offer)
         findings = keep_findings(upload.pk, self._actions, source=INTAKE)
-        insert(Blob(pk=identity.blob_id, upload_id=upload.pk, is_content=True, size=self.size))
+        insert([Blob(pk=identity.blob_id, upload_id=upload.pk, is_content=True, size=self.size)])
         signals.upload_stored.send(Arrival, upload=upload, pipeline=self.offer.pipeline)
         logger.info("upload stored", extra={"upload": str(upload.pk), "bytes": upload.size})
         upload.name, upload.found = self.offer.name, findings

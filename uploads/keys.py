@@ -10,7 +10,8 @@ from uuid import UUID
 
 from django.db import router, transaction
 
-from config.prepared import Prepared, insert
+from config.prepared import Prepared
+from config.rows import insert
 from uploads.encryption import (
     KeyRing,
     UnknownKey,
@@ -47,7 +48,7 @@ def add_upload_key(
         under=under or owner_key(owner_id),
         context=upload_context(owner_id=owner_id, upload_id=upload_id),
     )
-    insert(UploadKey(upload_id=upload_id, owner_id=owner_id, wrapped=wrapped))
+    insert([UploadKey(upload_id=upload_id, owner_id=owner_id, wrapped=wrapped)])
 
 
 def upload_key(upload_id: UUID) -> bytes:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from django.db.models import QuerySet
 
-from config.prepared import insert
+from config.rows import insert
 from uploads.key_models import OwnerKey
 from uploads.keys import owner_key
 from uploads.models import SearchToken, Upload
@@ -42,8 +42,8 @@ def index_name(upload: Upload, name: str, *, under: bytes | None = None) -> None
     `under` is its owner's key, where it is at hand.
     """
     tokens = _tokens(under or owner_key(upload.owner_id), words_of_name(name))
-    rows = (SearchToken(upload_id=upload.pk, token=token) for token in sorted(tokens))
-    insert(*rows, or_ignore=True)
+    rows = [SearchToken(upload_id=upload.pk, token=token) for token in sorted(tokens)]
+    insert(rows, or_ignore=True)
 
 
 def having(uploads: QuerySet[Upload], *, owner_id: UUID, question: str) -> QuerySet[Upload]:

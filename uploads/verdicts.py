@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from config.accounts.models import User
 from config.events.announce import announce
-from config.prepared import insert
+from config.rows import insert
 from uploads.errors import UploadNotChecked, UploadQuarantined
 from uploads.models import Finding, Upload, Verdict
 from uploads.validation import Action, Policy
@@ -34,7 +34,7 @@ def keep_findings(upload_id: UUID, actions: Mapping[str, Action], *, source: str
         for code, action in actions.items()
         if action is not Action.ALLOW
     ]
-    insert(*findings, or_ignore=True)
+    insert(findings, or_ignore=True)
     return findings
 
 

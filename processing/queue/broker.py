@@ -11,7 +11,7 @@ from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 from django_q.models import OrmQ
 
-from config.prepared import insert
+from config.rows import insert
 from processing.queue import bell, messages
 from processing.queue.delivery import AT_ONCE, POLL_S, Delivery, Ticks, tasks_for
 from processing.queue.stop import STOP
@@ -30,7 +30,7 @@ def submit(run_id: UUID) -> None:
         remote.submit(run_id)
         return
     with transaction.atomic(savepoint=False):
-        insert(OrmQ(key=Conf.CLUSTER_NAME, payload=messages.sign(run_id), lock=timezone.now()))
+        insert([OrmQ(key=Conf.CLUSTER_NAME, payload=messages.sign(run_id), lock=timezone.now())])
         bell.ring_on_commit()
 
 

@@ -3,13 +3,13 @@
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 from django.db.models import F, QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from config.accounts.models import TokenFamily, User
 from config.events.models import Event
-from config.prepared import Prepared, PreparedUpdate, insert
+from config.prepared import Prepared, PreparedUpdate
 
 pytestmark = pytest.mark.django_db
 
@@ -97,25 +97,3 @@ def test_an_update_changes_what_the_values_name_and_says_how_many(owner, strange
     mine.refresh_from_db()
     theirs.refresh_from_db()
     assert (mine.next_refresh, theirs.next_refresh) == ("second", "first")
-
-
-def test_inserted_rows_are_those_that_were_made(owner):
-    family = TokenFamily(user=owner, next_refresh="first")
-    insert(family)
-    insert(*(Event(owner=owner, name=name, data={"n": name}) for name in ("b", "a")))
-    insert()
-    kept = TokenFamily.objects.get()
-    assert (kept.pk, kept.created_at, kept.ended_at) == (family.pk, family.created_at, None)
-    events = Event.objects.order_by("id")
-    assert [(e.name, e.data) for e in events] == [("b", {"n": "b"}), ("a", {"n": "a"})]
-    family.next_refresh = "second"
-    family.save()
-    assert TokenFamily.objects.get().next_refresh == "second"
-
-
-def test_what_a_constraint_refuses_is_an_error_or_left_out_as_asked(owner):
-    again = User(username=owner.username)
-    with pytest.raises(IntegrityError), transaction.atomic():
-        insert(again)
-    insert(again, User(username="another"), or_ignore=True)
-    assert set(User.objects.values_list("username", flat=True)) == {owner.username, "another"}

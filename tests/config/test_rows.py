@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.db.models import Model
 
+from config.accounts.models import TokenFamily
 from config.events.models import Event
 from config.rows import insert
 
@@ -73,3 +74,22 @@ def test_what_breaks_a_constraint_is_refused(owner_id: UUID) -> None:
 def test_no_rows_are_no_statement(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         insert([])
+
+
+def test_one_row_can_be_changed_afterwards(owner: Any) -> None:
+    family = TokenFamily(user=owner, next_refresh="first")
+    insert([family])
+    kept = TokenFamily.objects.get()
+    assert (kept.pk, kept.created_at, kept.ended_at) == (family.pk, family.created_at, None)
+    family.next_refresh = "second"
+    family.save()
+    assert TokenFamily.objects.get().next_refresh == "second"
+
+
+def test_what_a_constraint_refuses_is_an_error_or_left_out_as_asked(owner: Any) -> None:
+    user = get_user_model()
+    again = user(username=owner.username)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert([again])
+    insert([again, user(username="another")], or_ignore=True)
+    assert set(user.objects.values_list("username", flat=True)) == {owner.username, "another"}
