@@ -11,7 +11,8 @@ from tests.stack import Stack
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack") / "data")
+    """One for all, whose runs do not wait long for a worker that was killed."""
+    stack = Stack(tmp_path_factory.mktemp("stack") / "data", STRONGROOM_LEASE_S="6")
     try:
         stack.start()
         yield stack
