@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
@@ -135,7 +135,7 @@ def _take(
     }
     locking = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update else ""
     taken = [
-        (due_at, Moved(run_id, owner_id, upload_id), Claim(run_id, fence, attempt))
+        (_aware(due_at), Moved(run_id, owner_id, upload_id), Claim(run_id, fence, attempt))
         for run_id, owner_id, upload_id, fence, attempt, due_at in _returned(
             _TAKE.format(which=which, locking=locking), values
         )
@@ -143,6 +143,11 @@ def _take(
     taken.sort(key=lambda each: (each[0], each[1].run_id))
     _tell([moved for _, moved, _ in taken], RunState.RUNNING)
     return [(moved, claim) for _, moved, claim in taken]
+
+
+def _aware(moment: datetime) -> datetime:
+    """Return a moment of a row. SQLite gives back the zone that was written, with some or none."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _claim_on(run: Run) -> Claim:

@@ -165,6 +165,17 @@ def test_runs_of_one_owner_are_taken_in_the_order_in_which_they_are_due(make_run
     assert [claim.run_id for claim in claims] == [early.pk, late.pk]
 
 
+@pytest.mark.django_db
+def test_runs_that_were_given_back_are_taken_with_new_ones_in_order(make_run):
+    back = make_run()
+    claim = queue.claim(back.pk, "worker")
+    assert claim is not None
+    queue.release(claim, due_at=timezone.now() - timedelta(seconds=3))
+    late, early = (make_run(due_at=timezone.now() - timedelta(seconds=s)) for s in (1, 5))
+    (claims,) = ledger.bundles("worker", size=8)
+    assert [claim.run_id for claim in claims] == [early.pk, back.pk, late.pk]
+
+
 TAKEN_AWAY: dict[str, Callable[[Claim], object]] = {
     "cancelled": lambda claim: queue.cancel(claim.run_id),
     "finished": lambda claim: queue.finish(claim, RunState.SUCCEEDED),
