@@ -220,7 +220,9 @@ class Bundle:
         """Yield the claims one by one, until the rest has been given back."""
         while self._waiting:
             self.journal.flush_if_due()
-            if queue.stopping() or time.monotonic() - self._began > TURN_S:
+            # One at least is worked on, however long it took to get here.
+            turn_is_over = self._at is not None and time.monotonic() - self._began > TURN_S
+            if queue.stopping() or turn_is_over:
                 self._give_back(self._waiting)
                 return
             self._at, self._since = self._waiting.pop(), time.monotonic()

@@ -74,5 +74,6 @@ async def send_pieces(exchange: Exchange, wanted: SendPieces, answer: Answer, po
     finally:
         gone.cancel()
         await asyncio.wait({making})
-        making.exception()  # seen: it was raised above, or nobody wants the piece any more
+        if not making.cancelled():
+            making.exception()  # seen: it was raised above, or nobody wants the piece any more
         await submit(pools.pages, exchange.request_id, wanted.drop)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from config.errors import AppError
 from config.ranges import RangeSource
 from processing.sandbox import protocol
 from processing.sandbox.process import ChildProcess, Malformed
@@ -73,15 +74,26 @@ class Exchange:
             self._serve(kind, body)
 
     def _send_request(self, request: bytes) -> None:
-        size = self._content.size
-        if protocol.fits_along(request, size):
+        content = self._small_content(request)
+        if content is not None:
             head = protocol.RUN_OVER + protocol.LENGTH.pack(len(request))
-            content = self._read(0, size)
             self._child.send(b"".join((head, request, content)), self._deadline)
-            self.bytes_in += size
+            self.bytes_in += len(content)
         else:
             for packet in protocol.packets(protocol.RUN, request):
                 self._child.send(packet, self._deadline)
+
+    def _small_content(self, request: bytes) -> bytes | None:
+        """Return content that fits into the packet of `request`.
+
+        What cannot be read concerns the step only if it asks for it.
+        """
+        if not protocol.fits_along(request, self._content.size):
+            return None
+        try:
+            return self._read(0, self._content.size)
+        except AppError:
+            return None
 
     def _serve(self, kind: bytes, body: bytes) -> None:
         if kind == protocol.READ:

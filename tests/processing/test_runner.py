@@ -427,6 +427,16 @@ def test_a_bundle_ends_with_its_owners_turn(upload, owner, monkeypatch):
     assert (left.state, left.attempt, left.records.count()) == (RunState.QUEUED, 0, 0)
 
 
+def test_a_bundle_that_came_late_to_its_turn_still_does_one_run(upload, owner, monkeypatch):
+    offer = Offer(owner=owner, name="b.txt", declared_type="text/plain", door=Door.API)
+    behind = receive_upload(offer, io.BytesIO(TEXT))
+    claims = next(ledger.bundles("worker", size=8))
+    monkeypatch.setattr(runner, "TURN_S", 0.0)
+    runner.execute(*claims)
+    assert latest(upload).state == RunState.SUCCEEDED
+    assert latest(behind).state == RunState.QUEUED
+
+
 def test_a_child_is_asked_for_in_the_name_of_the_files_owner(upload, stranger, monkeypatch):
     offer = Offer(owner=stranger, name="b.txt", declared_type="text/plain", door=Door.API)
     other = receive_upload(offer, io.BytesIO(TEXT))

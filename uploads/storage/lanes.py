@@ -35,8 +35,8 @@ class Lane:
             OSError: what the write before raised. It is raised again by whatever follows.
         """
         self.wait()
-        full, self.block, self._other = self.block, self._other, self.block
-        self._writing = self._pool.submit(write, full)
+        self._writing = self._pool.submit(write, self.block)
+        self.block, self._other = self._other, self.block
 
     def wait(self) -> None:
         """Return when nothing is being written; what a write raised is raised here."""
@@ -44,10 +44,14 @@ class Lane:
             self._writing.result()
             self._writing = None
 
-    def leave(self) -> None:
-        """Wait for what is being written, whatever becomes of it, and let another file in."""
+    def settle(self) -> None:
+        """Return when nothing is being written, whatever became of it."""
         if self._writing is not None:
             self._writing.exception()
+
+    def leave(self) -> None:
+        """Settle, and let another file in."""
+        self.settle()
         self._give_back()
 
 
@@ -59,10 +63,14 @@ class Lanes:
         self._pool = ThreadPoolExecutor(count, "writing")
 
     def take(self) -> Lane | None:
-        """Return a lane, to be left once, or None: there are files in all of them."""
+        """Return a lane, to be left once; None where all are taken, or memory is."""
         if not self._free.acquire(blocking=False):
             return None
-        return Lane(self._pool, self._free.release)
+        try:
+            return Lane(self._pool, self._free.release)
+        except OSError:
+            self._free.release()
+            return None
 
 
 @cache

@@ -58,6 +58,11 @@ class BlockWriter:
             self._put(self._at, self._memory(), self._filled)
             self._flushed = True
 
+    def settle(self) -> None:
+        """Wait until nothing is being written; what was refused is raised by the next call."""
+        if self._lane is not None:
+            self._lane.settle()
+
     def close(self) -> None:
         """Wait until nothing is being written, whatever becomes of it; hold no memory any more."""
         if self._lane is not None:

@@ -59,6 +59,7 @@ class Part:
         try:
             yield
         finally:
+            self._blocks.settle()  # a block that another thread still writes is ours
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _lock(self) -> bool:

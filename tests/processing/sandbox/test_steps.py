@@ -8,6 +8,7 @@ import time
 import pytest
 from PIL import Image
 
+from config.errors import AppError
 from processing.sandbox import Sandbox, Session, StepStopped, protocol
 from processing.sandbox.exchange import Exchange
 from processing.steps.contract import Output
@@ -79,6 +80,18 @@ def test_content_comes_along_with_a_request_if_both_fit_into_a_packet(
             outcome = run(session, "digest", settings={"long": "x" * length})
             assert (outcome.output, outcome.bytes_in) == (expected, size)
             assert asked == ([] if fits else [protocol.READ])
+
+
+def test_content_that_cannot_be_read_concerns_only_the_step_that_reads(sandbox: Sandbox) -> None:
+    class Broken(BytesSource):
+        def read_at(self, offset: int, length: int) -> bytes:
+            raise AppError
+
+    with sandbox.open(Broken(CONTENT), "text/plain") as session:
+        outcome = run(session, "echo", settings={"long": "x"})
+        assert (outcome.output["settings"], outcome.bytes_in) == ({"long": "x"}, 0)
+        with pytest.raises(AppError):
+            run(session, "digest")
 
 
 def test_artifacts_arrive_and_are_counted(session: Session) -> None:

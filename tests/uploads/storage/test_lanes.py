@@ -130,6 +130,18 @@ def test_a_lane_is_free_again_when_its_file_is_closed_or_forgotten(
     assert lanes.take() is not None
 
 
+def test_where_there_is_no_memory_no_lane_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    only = Lanes(1)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with monkeypatch.context() as full:
+        full.setattr("mmap.mmap", refuse)
+        assert only.take() is None
+    assert only.take() is not None
+
+
 @pytest.mark.usefixtures("lanes")
 def test_an_upload_that_is_given_up_closes_its_file_after_the_last_write(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch

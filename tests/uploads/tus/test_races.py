@@ -1,10 +1,12 @@
 """Many at once: quotas hold, and a session has one writer."""
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connections
@@ -12,6 +14,11 @@ from django.db import connections
 from tests.uploads.api.test_uploads_api import file_part, form
 from tests.uploads.tus.conftest import TEXT, Tus, content_of, only_upload
 from uploads.models import Quota, Upload, UploadSession
+from uploads.storage import writing
+from uploads.storage.lanes import BLOCK_BYTES as LARGE_BLOCK_BYTES
+from uploads.storage.lanes import Lanes
+from uploads.tus.errors import SessionLocked
+from uploads.tus.parts import Part
 
 FORM = form(file_part("a.txt", TEXT))
 
@@ -95,3 +102,34 @@ def test_an_end_and_a_deletion_at_once_leave_no_reservation(owner, clients):
     assert (quota.reserved_bytes, quota.reserved_files) == (0, 0)
     assert quota.used_files == Upload.objects.count()
     assert not UploadSession.objects.exists()
+
+
+def test_nobody_gets_the_lock_of_a_part_while_another_thread_still_writes_a_block_of_it(
+    settings, tmp_path, monkeypatch
+):
+    settings.UPLOADS = {**settings.UPLOADS, "BLOBS_DIR": str(tmp_path)}
+    only = Lanes(1)
+    monkeypatch.setattr(writing, "lanes", lambda: only)
+    blob_id, gate, pwrite = uuid4(), threading.Event(), os.pwrite
+    ours, theirs = Part(blob_id), Part(blob_id)
+
+    def late(descriptor: int, data: memoryview, offset: int) -> int:
+        if threading.current_thread().name.startswith("writing"):
+            assert gate.wait(10)
+        return pwrite(descriptor, data, offset)
+
+    def write() -> None:
+        with ours.locked():
+            ours.write(bytes(writing.BLOCK_BYTES + LARGE_BLOCK_BYTES))
+
+    monkeypatch.setattr(os, "pwrite", late)
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join(0.1)
+    assert writer.is_alive()
+    with pytest.raises(SessionLocked), theirs.locked():
+        pass
+    gate.set()
+    writer.join()
+    with theirs.locked(patience_s=1):
+        assert theirs.source().size == writing.BLOCK_BYTES + LARGE_BLOCK_BYTES
