@@ -63,7 +63,7 @@ def test_when_up_itself_is_killed_its_parts_end_too(own_stack: Stack) -> None:
     assert not psutil.wait_procs(family, timeout=8)[1]
 
 
-def test_a_second_start_is_faster_than_the_first_and_touches_nothing(own_stack: Stack) -> None:
+def test_a_second_start_takes_less_than_6_s_and_touches_nothing(own_stack: Stack) -> None:
     first_s = own_stack.start()
     with own_stack.client() as client:
         body = upload(client, "kept.txt", b"one\ntwo\n")
@@ -75,8 +75,8 @@ def test_a_second_start_is_faster_than_the_first_and_touches_nothing(own_stack: 
     assert "First accounts" not in own_stack.output()
     with own_stack.client() as client:
         assert client.get(body["content_url"]).content == b"one\ntwo\n"
-    # How fast in seconds, tests.benchmarks.start tells: machines differ, and so do their moods.
-    assert seconds < first_s
+    # A slow machine has as much longer as its first start took; there is less to do this time.
+    assert seconds < max(6, 0.6 * first_s)
 
 
 def test_what_was_interrupted_goes_on_after_the_next_start(own_stack: Stack) -> None:
