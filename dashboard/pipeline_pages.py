@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from config.accounts.models import User
 from dashboard.graph import Picture, picture_of
 from dashboard.names import printable
+from dashboard.paging import page_of
 from dashboard.queries import owned_run
 from dashboard.titles import changes_in_words, title_of_use, titles_of, titles_of_run
 from processing import replays
@@ -132,8 +133,7 @@ def replay_page(user: User, replay_id: UUID, *, outcome: str, after: int) -> Rep
     items = replay.items.filter(pk__gt=after).order_by("pk")
     if outcome in Outcome.values:
         items = items.filter(outcome=outcome)
-    found = list(items.select_related("upload", "run", "before")[: PAGE_SIZE + 1])
-    shown = found[:PAGE_SIZE]
+    shown, next_after = page_of(items.select_related("upload", "run", "before"), PAGE_SIZE)
     names = names_of([item.upload for item in shown])
     titles = titles_of(definition_of(replay.version))
     return ReplayPage(
@@ -146,7 +146,7 @@ def replay_page(user: User, replay_id: UUID, *, outcome: str, after: int) -> Rep
             for item in shown
         ],
         outcome=outcome if outcome in Outcome.values else "",
-        next_after=shown[-1].pk if len(found) > PAGE_SIZE else None,
+        next_after=next_after,
     )
 
 

@@ -18,6 +18,7 @@ from dashboard.findings import Found, found, labels_of, why_held
 from dashboard.graph import Picture, picture_of
 from dashboard.names import printable
 from dashboard.narrowing import ALL, WORKING, Narrowing, counts_of
+from dashboard.paging import page_of
 from dashboard.reports import Reports, reports_for
 from dashboard.results import (
     Record,
@@ -86,8 +87,7 @@ def inbox(user: User, narrowing: Narrowing = ALL, *, before: UUID | None = None)
     chosen = narrowing.of_those(owned, owner_id=user.pk)
     if before is not None:
         chosen = chosen.filter(pk__lt=before)
-    listed = list(chosen.order_by("-id").prefetch_related("findings")[: PAGE_SIZE + 1])
-    shown = listed[:PAGE_SIZE]
+    shown, next_before = page_of(chosen.order_by("-id").prefetch_related("findings"), PAGE_SIZE)
     names = names_of(shown)
     run_ids = [upload.run_id for upload in shown if upload.run_id]
     at_work, unmade = _told_by_records(run_ids)
@@ -108,7 +108,7 @@ def inbox(user: User, narrowing: Narrowing = ALL, *, before: UUID | None = None)
             for run_id in [upload.run_id or NO_RUN]
         ],
         is_first=before is None,
-        next_before=shown[-1].pk if len(listed) > PAGE_SIZE else None,
+        next_before=next_before,
         usage=usage(user, rules),
         policy=rules,
         reports=reports_for(user),

@@ -12,6 +12,7 @@ from django.utils import timezone
 from config.accounts.models import User
 from config.ids import least_id_of
 from dashboard.names import printable
+from dashboard.paging import page_of
 from processing import queue, stats
 from processing.definitions import visible_to
 from processing.models import Pipeline, Run, RunState
@@ -129,14 +130,13 @@ def runs_page(
     chosen = listed(user, narrowing)
     if before is not None:
         chosen = chosen.filter(pk__lt=before)
-    found = list(chosen[: PAGE_SIZE + 1])
-    shown = found[:PAGE_SIZE]
+    shown, next_before = page_of(chosen, PAGE_SIZE)
     return RunsPage(
         narrowing=narrowing,
         pipelines=[version.pipeline for version in visible_to(user)],
         rows=rows_of(shown),
         is_first=before is None,
-        next_before=shown[-1].pk if len(found) > PAGE_SIZE else None,
+        next_before=next_before,
         waiting=_waiting(owned),
         throughput=stats.throughput_of(user),
         times=stats.run_times_of(user),

@@ -19,6 +19,7 @@ from config.errors import AppError
 from config.problems import error_response
 from dashboard import export, queries
 from dashboard.narrowing import Narrowing
+from dashboard.paging import place_of
 from dashboard.run_list import RunNarrowing, runs_page
 from dashboard.status import status_page
 from processing import runs
@@ -224,11 +225,3 @@ def fill(
     """Fill a template with `data` as `page`; `live` says which events concern it."""
     context = {"page": data, "live": live, **more}
     return render(request, f"dashboard/{name}.html", context)
-
-
-def place_of(text: str) -> UUID | None:
-    """Return the id that says where a page of a list begins; None for what is no id."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

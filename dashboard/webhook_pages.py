@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from config.accounts.models import User
+from dashboard.paging import page_of
 from processing.webhooks.events import EVENTS, body_of
 from processing.webhooks.models import Attempt, Delivery, DeliveryState, Endpoint
 from processing.webhooks.rules import Rules, rules
@@ -146,14 +147,13 @@ def webhook_page(
     deliveries = endpoint.deliveries.order_by("-id").prefetch_related("attempts")
     if before is not None:
         deliveries = deliveries.filter(pk__lt=before)
-    found = list(deliveries[: PAGE_SIZE + 1])
-    shown = found[:PAGE_SIZE]
+    shown, next_before = page_of(deliveries, PAGE_SIZE)
     return WebhookPage(
         endpoint=endpoint,
         url=url,
         form=form or FormPage(endpoint.name, url, endpoint.events),
         rows=[DeliveryRow(each, list(each.attempts.all())) for each in shown],
-        next_before=shown[-1].pk if len(found) > PAGE_SIZE else None,
+        next_before=next_before,
     )
 
 

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from config.accounts.authentication import authenticated_user
 from config.errors import AppError
 from dashboard import webhook_pages
-from dashboard.views import fill, page, place_of
+from dashboard.paging import place_of
+from dashboard.views import fill, page
 from dashboard.webhook_pages import FormPage
 from processing.webhooks import endpoints
 
