@@ -15,6 +15,12 @@ CONTENT = bytes(range(256)) * 40
 MOST = {"sqlite": 19, "postgresql": 22}
 
 
+@pytest.fixture(autouse=True)
+def gauge_of_the_queue_has_just_looked(monkeypatch):
+    """It looks once a second, however many files come: that is no cost of one of them."""
+    monkeypatch.setattr("processing.queue.pressure.LOOK_AGAIN_S", float("inf"))
+
+
 def put(api: Any) -> Any:
     return api.put(f"{URL}some%20more.bin", CONTENT, content_type="application/octet-stream")
 
