@@ -12,18 +12,10 @@ from pathlib import Path
 import psutil
 
 from config.edge.serving import granian_command
+from tests.stack import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 MIB = 1024 * 1024
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    for port in range(18200, 18999):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError("no port is free")
 
 
 class Server:

@@ -16,6 +16,7 @@ from typing import IO, Any
 import psutil
 
 from config.edge.serving import granian_command
+from tests.stack import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 COLLECTION = "/api/v1/tus/"
@@ -32,15 +33,6 @@ for path in settings.ON_START:
     import_string(path)()
 make_first_accounts(settings.DATA_DIR, "http://127.0.0.1")
 """
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    for port in range(18800, 18900):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError("no port is free")
 
 
 class Installation:
