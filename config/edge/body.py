@@ -30,16 +30,20 @@ class Pace:
         """Note that the wait is over and brought `count` bytes."""
         self._waited_s += now - self._since
         self._bytes += count
-        if self._waited_s >= self._limits.body_grace_s:
+        if self._waited_s >= self._limits.body_grace_s and self._is_enough():
             self._waited_s, self._bytes = 0.0, 0
 
     def patience_s(self, now: float) -> float:
         """Return how much longer to wait; nothing is left for who is too slow."""
         idle = self._limits.body_idle_s - (now - self._since)
-        if self._bytes >= self._limits.min_bytes_per_s * self._limits.body_grace_s:
+        if self._is_enough():
             return idle
         window = self._limits.body_grace_s - self._waited_s - (now - self._since)
         return min(idle, window)
+
+    def _is_enough(self) -> bool:
+        """Tell whether this window has brought what it must."""
+        return self._bytes >= self._limits.min_bytes_per_s * self._limits.body_grace_s
 
 
 class Budget:
