@@ -29,7 +29,7 @@ DRIVER = """
 import asyncio, os, sys
 from config import supervisor
 supervisor.FIRST_PAUSE_S = 0.1
-supervisor.STOP_GRACE_S = 1.0
+supervisor.STOP_GRACE_S = float(os.environ.get("STOP_GRACE_S", "1"))
 supervisor.STABLE_S = float(os.environ.get("STABLE_S", "60"))
 parts = [supervisor.Part(*argument.split("=", 1)) for argument in sys.argv[1:]]
 parts = [supervisor.Part(p.name, [sys.executable, "-u", "-c", p.command]) for p in parts]
@@ -147,14 +147,12 @@ def test_a_part_that_does_not_listen_is_killed_with_its_children(
 
 
 def test_the_second_signal_does_not_wait(run: Callable[..., Running]) -> None:
-    running = run({"web": DEAF})
+    running = run({"web": DEAF}, STOP_GRACE_S="60")
     running.until(lambda: "here" in running.output)
-    began = time.monotonic()
     running.process.terminate()
     time.sleep(0.1)
     running.process.terminate()
     running.process.wait(timeout=30)
-    assert time.monotonic() - began < 0.9
 
 
 def test_a_killed_part_is_started_again_and_its_children_are_not_left(

@@ -25,7 +25,12 @@ def _fresh_site(settings: Any) -> None:
     settings.STATIC_ROOT = None
     settings.CSRF_COOKIE_NAME = "csrftoken"
     settings.EDGE = {}
-    for record in (site.Recorder.journal, site.Recorder.sizes, site.Source.closed):
+    for record in (
+        site.Recorder.journal,
+        site.Recorder.begun,
+        site.Recorder.sizes,
+        site.Source.closed,
+    ):
         record.clear()
     site.Source.reads.clear()
     site.Recorder.threads.clear()

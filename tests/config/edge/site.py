@@ -38,6 +38,7 @@ class Recorder:
     """A receiver that notes what happens to it, and fails where it is told to."""
 
     journal: list[str] = []
+    begun: list[str] = []
     sizes: list[int] = []
     threads: set[str] = set()
 
@@ -51,6 +52,7 @@ class Recorder:
     def write(self, data: bytes) -> None:
         self.threads.add(threading.current_thread().name)
         self.sizes.append(len(data))
+        self.begun.append("write")
         time.sleep(self.write_s)
         self._fail_at("write")
         self.count += len(data)
@@ -58,6 +60,7 @@ class Recorder:
             self.received += data
 
     def finish(self) -> HttpResponse:
+        self.begun.append("finish")
         time.sleep(self.finish_s)
         self._fail_at("finish")
         self.journal.append("finish")

@@ -124,27 +124,27 @@ def test_a_body_that_stalls_is_cut_in_time(make_edge: MakeEdge, target: str) -> 
 
     page, took_s = asyncio.run(scenario())
     assert (page.status, page.code) == (408, "request_timeout")
-    assert 0.2 <= took_s < 1
+    assert 0.2 <= took_s < 10  # the grace has 30 s
 
 
 @pytest.mark.parametrize("target", ["/echo", "/receive"])
 def test_a_body_that_trickles_is_cut_after_the_grace_however_fast_it_began(
     make_edge: MakeEdge, target: str
 ) -> None:
-    edge = make_edge(body_idle_s=5, body_grace_s=0.3, min_bytes_per_s=1000)
+    edge = make_edge(body_idle_s=30, body_grace_s=0.3, min_bytes_per_s=1000)
 
     async def scenario() -> tuple[Connection, float]:
         connection = Connection(edge, "POST", target, [("Content-Length", "99000")])
         connection.feed(bytes(50_000))
         began = time.monotonic()
-        while not connection.task.done() and time.monotonic() < began + 2:
+        while not connection.task.done() and time.monotonic() < began + 10:
             connection.feed(b"x")
             await asyncio.sleep(0.02)
         return await connection.end(), time.monotonic() - began
 
     page, took_s = asyncio.run(scenario())
     assert (page.status, page.code) == (408, "request_timeout")
-    assert 0.3 <= took_s < 1.5
+    assert 0.3 <= took_s < 10
 
 
 def test_a_steady_body_above_the_minimum_rate_is_not_cut(make_edge: MakeEdge) -> None:
@@ -177,10 +177,11 @@ def test_half_sent_bodies_take_no_thread(make_edge: MakeEdge) -> None:
         assert page.status == 200
         for connection in slow:
             connection.disconnect()
+        for connection in slow:  # each lingers for as long as all of them together
             await connection.end()
         return took_s
 
-    assert asyncio.run(scenario()) < 0.5
+    assert asyncio.run(scenario()) < 5  # who waits for a thread does so for 10 s
 
 
 def test_a_request_that_gets_no_thread_in_time_is_refused(make_edge: MakeEdge) -> None:

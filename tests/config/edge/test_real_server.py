@@ -52,7 +52,7 @@ def test_slow_bodies_do_not_hold_up_pages(server: Server) -> None:
         took_s.append(time.monotonic() - began)
     for client in slow:
         client.close()
-    assert max(took_s) < 0.5
+    assert max(took_s) < 5  # who waits for a thread does so for 10 s
     wait_for(server, ["abort"] * 50)
 
 
@@ -118,7 +118,7 @@ def test_a_refused_giant_is_not_read(server: Server) -> None:
         pass
     client.close()
     assert sent < LINGER_BYTES + 64 * MIB  # what fits into the buffers of both ends
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15  # in which time it is not cut for its pace
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_two_hundred_listeners_hear_an_event(server: Server) -> None:
     took_s = time.monotonic() - began
     for client in listeners:
         client.close()
-    assert took_s < 1
+    assert took_s < 5  # and not when their lines are looked after, after 15 s
 
 
 def test_memory_does_not_grow_with_what_passes_through(server: Server) -> None:

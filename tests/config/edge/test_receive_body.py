@@ -14,10 +14,16 @@ from config.edge.receiving import COLLECT_BYTES
 from tests.config.edge import site
 from tests.config.edge.driver import Connection, Headers, fetch
 from tests.config.edge.site import Recorder
+from tests.stack import until
 
 MIB = 1024 * 1024
 MakeEdge = Callable[..., Edge]
 ENDLESS: Headers = [("Content-Length", str(2**40))]
+
+
+async def begins(what: str) -> None:
+    """Wait until a receiver is at it."""
+    await asyncio.to_thread(until, lambda: what in Recorder.begun, within_s=10)
 
 
 def test_a_body_arrives_in_order_and_the_receiver_answers(edge: Edge) -> None:
@@ -194,7 +200,7 @@ def test_a_body_is_refused_while_it_still_arrives(edge: Edge) -> None:
     async def scenario() -> Connection:
         connection = Connection(edge, "POST", "/receive?fail=write", ENDLESS)
         connection.feed(b"MZ")
-        await connection.until(lambda c: c.complete, timeout_s=1)
+        await connection.until(lambda c: c.complete, timeout_s=10)
         connection.disconnect()
         return await connection.end()
 
@@ -244,7 +250,7 @@ def test_an_abort_waits_for_the_write_that_runs(edge: Edge) -> None:
     async def scenario() -> int:
         connection = Connection(edge, "POST", "/receive?write_s=0.3", ENDLESS)
         connection.feed(b"abc")
-        await asyncio.sleep(0.1)
+        await begins("write")
         connection.disconnect()
         await asyncio.sleep(0.05)
         early = len(Recorder.journal)
@@ -259,7 +265,7 @@ def test_a_cancelled_request_aborts_its_receiver(edge: Edge) -> None:
     async def scenario() -> None:
         connection = Connection(edge, "POST", "/receive", ENDLESS)
         connection.feed(b"abc")
-        await asyncio.sleep(0.1)
+        await begins("write")
         connection.task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await connection.task
@@ -272,7 +278,7 @@ def test_a_request_cancelled_while_it_is_finished_is_not_aborted(edge: Edge) -> 
     async def scenario() -> None:
         connection = Connection(edge, "POST", "/receive?finish_s=0.3", ENDLESS)
         connection.feed(b"abc", more=False)
-        await asyncio.sleep(0.1)
+        await begins("finish")
         connection.task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await connection.task

@@ -53,9 +53,9 @@ def test_an_event_reaches_its_channel_and_no_other(edge: Edge) -> None:
     async def scenario() -> tuple[Connection, Connection]:
         anna, boris = await listen(edge, "anna"), await listen(edge, "boris")
         FEED.announce("anna", "first")
-        await anna.until(lambda c: b"first" in c.body, timeout_s=1)
+        await anna.until(lambda c: b"first" in c.body, timeout_s=10)
         FEED.announce("boris", "second")
-        await boris.until(lambda c: b"second" in c.body, timeout_s=1)
+        await boris.until(lambda c: b"second" in c.body, timeout_s=10)
         await leave(anna, boris)
         return anna, boris
 
@@ -97,7 +97,7 @@ def test_a_hub_wakes_up_again(edge: Edge) -> None:
         FEED.announce("anna", "unheard")
         anna = await listen(edge)
         FEED.announce("anna", "heard")
-        await anna.until(lambda c: b": heard" in c.body, timeout_s=1)
+        await anna.until(lambda c: b": heard" in c.body, timeout_s=10)
         await leave(anna)
         return anna
 
@@ -111,7 +111,7 @@ def test_what_was_missed_is_replayed_and_nothing_is_sent_twice(edge: Edge) -> No
     async def scenario() -> Connection:
         anna = await listen(edge, "anna", last_id="1")
         FEED.announce("anna", "event 6")
-        await anna.until(lambda c: b"event 6" in c.body, timeout_s=1)
+        await anna.until(lambda c: b"event 6" in c.body, timeout_s=10)
         await leave(anna)
         return anna
 
@@ -179,7 +179,7 @@ def test_a_line_that_is_silent_shows_that_it_lives(make_edge: MakeEdge) -> None:
 
     async def scenario() -> Connection:
         anna = await listen(edge)
-        await anna.until(lambda c: c.body.count(b":\n\n") >= 2, timeout_s=1)
+        await anna.until(lambda c: c.body.count(b":\n\n") >= 2, timeout_s=10)
         await leave(anna)
         return anna
 
@@ -264,7 +264,7 @@ def test_without_the_edge_the_replay_is_all(client: Client) -> None:
 
 
 def test_a_shutdown_ends_streams_at_once_and_the_rest_after_a_grace(make_edge: MakeEdge) -> None:
-    edge = make_edge(stop_grace_s=0.3)
+    edge = make_edge(stop_grace_s=2)
 
     async def scenario() -> tuple[Connection, ...]:
         async with lifespan(edge) as shut_down:
@@ -280,11 +280,11 @@ def test_a_shutdown_ends_streams_at_once_and_the_rest_after_a_grace(make_edge: M
             await asyncio.sleep(0.1)
             began = time.monotonic()
             edge.stop()
-            await anna.end(0.25)
+            await anna.end(1.5)
             short.feed(b"def", more=False)
-            await short.end(0.25)
+            await short.end(1.5)
             await asyncio.gather(upload.end(), download.end())
-            assert time.monotonic() - began < 1
+            assert 1.9 <= time.monotonic() - began < 15
             late = await fetch(edge, "GET", "/events/anna")
             await shut_down()
         return anna, upload, short, download, late
@@ -315,7 +315,7 @@ def test_a_signal_reaches_the_edge_and_the_server_both(
         async with lifespan(edge):
             anna = await listen(edge)
             os.kill(os.getpid(), signal.SIGTERM)
-            await anna.end(1)
+            await anna.end(10)
             assert anna.complete
             await asyncio.sleep(0.05)
         loop.remove_signal_handler(signal.SIGTERM)

@@ -27,6 +27,14 @@ def broker(monkeypatch: Any) -> Any:
 
 
 @pytest.fixture
+def patient(broker: BellBroker, monkeypatch: Any) -> BellBroker:
+    """Return a broker that listens, and that waits for a bell longer than any machine is slow."""
+    broker.dequeue()
+    monkeypatch.setattr("processing.queue.broker.POLL_S", 60)
+    return broker
+
+
+@pytest.fixture
 def listener() -> Any:
     listener = bell.listen()
     yield listener
@@ -68,9 +76,7 @@ def test_nobody_is_woken_before_the_commit(listener):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_waiting_broker_is_woken_at_once(broker):
-    broker.dequeue()
-
+def test_a_waiting_broker_is_woken_at_once(patient):
     def submit_soon() -> None:
         time.sleep(0.2)
         submit(run_id)
@@ -80,14 +86,13 @@ def test_a_waiting_broker_is_woken_at_once(broker):
     thread = threading.Thread(target=submit_soon)
     thread.start()
     began = time.monotonic()
-    assert run_ids(broker.dequeue()) == [str(run_id)]
-    assert time.monotonic() - began < 0.5
+    assert run_ids(patient.dequeue()) == [str(run_id)]
+    assert time.monotonic() - began < 20
     thread.join()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_ring_between_the_look_and_the_wait_is_not_lost(broker, monkeypatch):
-    broker.dequeue()
+def test_a_ring_between_the_look_and_the_wait_is_not_lost(patient, monkeypatch):
     take, run_id = BellBroker._take, uuid4()
 
     def take_too_early(self: BellBroker) -> Any:
@@ -98,8 +103,8 @@ def test_a_ring_between_the_look_and_the_wait_is_not_lost(broker, monkeypatch):
 
     monkeypatch.setattr(BellBroker, "_take", take_too_early)
     began = time.monotonic()
-    assert run_ids(broker.dequeue()) == [str(run_id)]
-    assert time.monotonic() - began < 0.5
+    assert run_ids(patient.dequeue()) == [str(run_id)]
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.django_db(transaction=True)
