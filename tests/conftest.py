@@ -1,4 +1,4 @@
-"""The cast of every test, and the rule that a required tier may not be skipped."""
+"""The cast of every test, and what the tiers ask of a run of them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,6 +15,26 @@ settings.load_profile("patient")
 OWNER = "olive"
 STRANGER = "sam"
 ADMINISTRATOR = "ada"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database-only",
+        action="store_true",
+        help="run only the tests that use the database: those to repeat on another one",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--database-only"):
+        config.hook.pytest_deselected(items=[item for item in items if not uses_database(item)])
+        items[:] = filter(uses_database, items)
+
+
+def uses_database(item: pytest.Item) -> bool:
+    """Tell whether a test may use the database; pytest-django keeps it from all others."""
+    fixtures = getattr(item, "fixturenames", ())
+    return "django_db_setup" in fixtures or item.get_closest_marker("django_db") is not None
 
 
 @pytest.hookimpl(hookwrapper=True)
