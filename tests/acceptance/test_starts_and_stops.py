@@ -15,6 +15,8 @@ from tests.stack import ROOT, START_S, Stack, ended, until, upload
 
 pytestmark = pytest.mark.faults
 
+BUSY = b"some line with words in it\n" * 100_000  # seconds of work
+
 
 def digests(folder: Path) -> dict[str, str]:
     """Return the digest of each file below `folder` that a mere start must not touch."""
@@ -32,7 +34,7 @@ def test_a_signal_to_the_group_ends_everything_within_5_s(
 ) -> None:
     own_stack.start()
     with own_stack.client() as client:
-        body = upload(client, "busy.log", b"some line with words in it\n" * 400_000)
+        body = upload(client, "busy.log", BUSY)
         until(
             lambda: client.get(f"/api/v1/runs/{body['run']}/").json()["state"] == "running",
             within_s=30,
@@ -82,7 +84,7 @@ def test_a_second_start_takes_less_than_6_s_and_touches_nothing(own_stack: Stack
 def test_what_was_interrupted_goes_on_after_the_next_start(own_stack: Stack) -> None:
     own_stack.start()
     with own_stack.client() as client:
-        body = upload(client, "busy.log", b"some line with words in it\n" * 400_000)
+        body = upload(client, "busy.log", BUSY)
         until(
             lambda: client.get(f"/api/v1/runs/{body['run']}/").json()["state"] == "running",
             within_s=30,

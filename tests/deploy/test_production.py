@@ -31,10 +31,17 @@ def manage(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where all of the deployment lies."""
+    return tmp_path_factory.mktemp("deployment")
+
+
+@pytest.fixture(scope="module")
+def env(folder: Path) -> dict[str, str]:
     """Return the environment of a deployment on SQLite, its secrets made by our own command."""
-    secrets = tmp_path / "secrets"
+    secrets = folder / "secrets"
+    (folder / "data").mkdir(mode=0o700)
     bare = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.build"}
     made = manage(bare, "make_secrets", str(secrets), "--postgres", "database")
     assert made.returncode == 0, made.stderr
@@ -42,7 +49,7 @@ def env(tmp_path: Path) -> dict[str, str]:
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
-        "STRONGROOM_DATA_DIR": str(tmp_path / "data"),
+        "STRONGROOM_DATA_DIR": str(folder / "data"),
         "STRONGROOM_PORT": str(free_port()),
         "STRONGROOM_ALLOWED_HOSTS": "files.example.org",
         "STRONGROOM_ORIGINS": "https://files.example.org",
@@ -57,24 +64,22 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 def test_the_deployment_check_finds_nothing(env: dict[str, str]) -> None:
-    (Path(env["STRONGROOM_DATA_DIR"])).mkdir(mode=0o700)
     checked = manage(env, "check", "--deploy", "--fail-level", "WARNING")
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.fixture
-def proxied(env: dict[str, str], tmp_path: Path) -> Iterator[httpx2.Client]:
+@pytest.fixture(scope="module")
+def proxied(env: dict[str, str], folder: Path) -> Iterator[httpx2.Client]:
     """Yield a client of the web part behind the proxy of `deploy/nginx.conf`, over TLS."""
     if shutil.which("nginx") is None or shutil.which("openssl") is None:
         pytest.skip("needs nginx and openssl")
-    Path(env["STRONGROOM_DATA_DIR"]).mkdir(mode=0o700)
     for arguments in (
         ("prepare",),
         ("createsuperuser", "--no-input", "--username", "olive", "--email", ""),
     ):
         done = manage(env, *arguments)
         assert done.returncode == 0, done.stderr
-    https, configuration = configure_nginx(tmp_path, web_port=int(env["STRONGROOM_PORT"]))
+    https, configuration = configure_nginx(folder, web_port=int(env["STRONGROOM_PORT"]))
     web = subprocess.Popen(
         [sys.executable, "manage.py", "serve"],
         cwd=ROOT,
@@ -83,7 +88,7 @@ def proxied(env: dict[str, str], tmp_path: Path) -> Iterator[httpx2.Client]:
         stderr=subprocess.DEVNULL,
     )
     nginx = subprocess.Popen(["nginx", "-c", str(configuration), "-g", "daemon off;"])
-    context = ssl.create_default_context(cafile=str(tmp_path / "tls" / "tls.crt"))
+    context = ssl.create_default_context(cafile=str(folder / "tls" / "tls.crt"))
     context.check_hostname = False
     try:
         with httpx2.Client(
@@ -147,18 +152,20 @@ def configure_nginx(folder: Path, *, web_port: int) -> tuple[int, Path]:
 
 
 def test_a_file_goes_through_the_proxy_and_lies_nowhere_in_the_clear(
-    proxied: httpx2.Client, tmp_path: Path
+    proxied: httpx2.Client, folder: Path
 ) -> None:
     credentials = {"username": "olive", "password": "a-long-pass-phrase"}
     token = proxied.post("/api/v1/token/", json=credentials).json()["access"]
-    proxied.headers["Authorization"] = f"Bearer {token}"
+    signed = {"Authorization": f"Bearer {token}"}
     content = MARKER * 200_000
-    made = proxied.post("/api/v1/uploads/", files={"file": ("big.txt", content)})
+    files = {"file": ("big.txt", content)}
+    made = proxied.post("/api/v1/uploads/", files=files, headers=signed)
     assert made.status_code == 201, made.text
-    assert proxied.get(f"/api/v1/uploads/{made.json()['id']}/content/").content == content
-    (tmp_path / "control").write_bytes(MARKER)
-    found = [p for p in tmp_path.rglob("*") if p.is_file() and MARKER in p.read_bytes()]
-    assert found == [tmp_path / "control"]
+    address = f"/api/v1/uploads/{made.json()['id']}/content/"
+    assert proxied.get(address, headers=signed).content == content
+    (folder / "control").write_bytes(MARKER)
+    found = [p for p in folder.rglob("*") if p.is_file() and MARKER in p.read_bytes()]
+    assert found == [folder / "control"]
 
 
 def test_a_browser_gets_the_headers_of_a_deployment(proxied: httpx2.Client) -> None:
