@@ -1,12 +1,20 @@
 """The cast of every test, and what the tiers ask of a run of them."""
 
+import copy
+import functools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db.models import OuterRef, Subquery
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from processing.models import PipelineVersion
+    from processing.pipelines import PipelineDefinition
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -83,17 +91,48 @@ def pipelines(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
     Most tests run a text, and are about runs, not about what is worth doing to a text.
     """
-    from dataclasses import replace
-
     from processing import definitions
-    from processing.definitions import sync_builtin
+
+    monkeypatch.setattr(definitions, "builtin", _short_definitions)
+    _bring_in()
+
+
+@functools.cache
+def _short_definitions() -> "list[PipelineDefinition]":
     from processing.pipelines import builtin
 
-    short = [
+    return [
         replace(each, steps=each.steps[:3]) if each.name == "text" else each for each in builtin()
     ]
-    monkeypatch.setattr(definitions, "builtin", lambda: short)
-    sync_builtin()
+
+
+_synced: "list[PipelineVersion]" = []  # what `sync_builtin` made in an empty database
+
+
+def _bring_in() -> None:
+    """Do as `sync_builtin` does; where it has been done before, with the rows of that time."""
+    from processing.definitions import sync_builtin
+    from processing.models import Pipeline, PipelineVersion
+
+    if Pipeline.objects.exists():
+        sync_builtin()
+        return
+    if not _synced:
+        sync_builtin()
+        _synced.extend(PipelineVersion.objects.select_related("pipeline"))
+        return
+    versions = [copy.copy(version) for version in _synced]
+    made = [copy.copy(version.pipeline) for version in versions]
+    for row in (*versions, *made):
+        row.pk = None
+    for pipeline in made:
+        pipeline.active_id = None
+    Pipeline.objects.bulk_create(made)
+    for version, pipeline in zip(versions, made, strict=True):
+        version.pipeline = pipeline
+    PipelineVersion.objects.bulk_create(versions)
+    first = PipelineVersion.objects.filter(pipeline=OuterRef("pk"))
+    Pipeline.objects.update(active=Subquery(first.values("pk")))
 
 
 @pytest.fixture
