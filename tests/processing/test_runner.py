@@ -14,9 +14,9 @@ from processing.artifacts import Draft
 from processing.definitions import add_version
 from processing.models import Artifact, Pipeline, Run, RunState, StepRecord, StepState
 from processing.pipelines import parse
-from processing.queue import ClaimLost, ledger
+from processing.queue import ClaimLost
 from processing.runs import cancel_run, retry_run, start_run
-from processing.sandbox import Sandbox, Session, Sitting
+from processing.sandbox import Sandbox, Session
 from processing.steps import registry
 from processing.steps.contract import StepFailed
 from tests.processing.sandbox import hostile
@@ -386,73 +386,6 @@ def test_a_slow_step_shows_while_it_runs(upload, monkeypatch):
     monkeypatch.setattr(Session, "run", run)
     assert work(upload).state == RunState.SUCCEEDED
     assert shown == [("checksum", "running"), ("media_type", "running"), ("lines", "running")]
-
-
-def test_runs_behind_a_slow_one_are_given_back_as_if_never_taken(upload, owner, monkeypatch):
-    offer = Offer(owner=owner, name="b.txt", declared_type="text/plain", door=Door.API)
-    behind = receive_upload(offer, io.BytesIO(TEXT))
-    ((first, second),) = ledger.bundles("worker", size=8)
-    original = Session.run
-
-    def run(self: Session, name: str, **rest: Any) -> Any:
-        monkeypatch.setattr(runner, "PATIENCE_S", 0.0)
-        monkeypatch.setattr(journal, "VISIBLE_WITHIN_S", 0.0)
-        self._pulse()
-        return original(self, name, **rest)
-
-    monkeypatch.setattr(Session, "run", run)
-    runner.execute(first, second)
-    assert first.run_id == latest(upload).pk
-    assert latest(upload).state == RunState.SUCCEEDED
-    left = latest(behind)
-    assert (left.state, left.attempt, left.records.count()) == (RunState.QUEUED, 0, 0)
-    assert work(behind).state == RunState.SUCCEEDED
-
-
-def test_a_bundle_ends_with_its_owners_turn(upload, owner, monkeypatch):
-    offer = Offer(owner=owner, name="b.txt", declared_type="text/plain", door=Door.API)
-    behind = receive_upload(offer, io.BytesIO(TEXT))
-    claims = next(ledger.bundles("worker", size=8))
-    original = Session.run
-
-    def run(self: Session, name: str, **rest: Any) -> Any:
-        monkeypatch.setattr(runner, "TURN_S", 0.0)
-        return original(self, name, **rest)
-
-    monkeypatch.setattr(runner, "PATIENCE_S", 60.0)
-    monkeypatch.setattr(Session, "run", run)
-    runner.execute(*claims)
-    assert latest(upload).state == RunState.SUCCEEDED
-    left = latest(behind)
-    assert (left.state, left.attempt, left.records.count()) == (RunState.QUEUED, 0, 0)
-
-
-def test_a_bundle_that_came_late_to_its_turn_still_does_one_run(upload, owner, monkeypatch):
-    offer = Offer(owner=owner, name="b.txt", declared_type="text/plain", door=Door.API)
-    behind = receive_upload(offer, io.BytesIO(TEXT))
-    claims = next(ledger.bundles("worker", size=8))
-    monkeypatch.setattr(runner, "TURN_S", 0.0)
-    runner.execute(*claims)
-    assert latest(upload).state == RunState.SUCCEEDED
-    assert latest(behind).state == RunState.QUEUED
-
-
-def test_a_child_is_asked_for_in_the_name_of_the_files_owner(upload, stranger, monkeypatch):
-    offer = Offer(owner=stranger, name="b.txt", declared_type="text/plain", door=Door.API)
-    other = receive_upload(offer, io.BytesIO(TEXT))
-    asked = []
-    original = Sitting.open
-
-    def open_noted(self: Sitting, *args: Any, owner: Any, **rest: Any) -> Session:
-        asked.append(owner)
-        return original(self, *args, owner=owner, **rest)
-
-    monkeypatch.setattr(runner, "PATIENCE_S", 60.0)  # or a slow first gives back the second
-    monkeypatch.setattr(Sitting, "open", open_noted)
-    claims = [queue.claim(latest(each).pk, "worker") for each in (upload, other)]
-    runner.execute(*(claim for claim in claims if claim))
-    assert asked == [upload.owner_id, stranger.pk]
-    assert [latest(each).state for each in (upload, other)] == [RunState.SUCCEEDED] * 2
 
 
 def test_an_artifact_that_cannot_be_made_durable_fails_its_step(upload, monkeypatch):
