@@ -12,6 +12,8 @@ import pytest
 from django.db.models import OuterRef, Subquery
 from hypothesis import HealthCheck, settings
 
+from tests.stack import prepare
+
 if TYPE_CHECKING:
     from processing.models import PipelineVersion
     from processing.pipelines import PipelineDefinition
@@ -68,6 +70,14 @@ def _fresh_cache() -> Iterator[None]:
 
     yield
     cache.clear()
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data folder as a first start leaves it, to be copied: to make one takes seconds."""
+    data = tmp_path_factory.mktemp("prepared") / "data"
+    prepare(data)
+    return data
 
 
 @pytest.fixture

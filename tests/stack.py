@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx2
 import psutil
@@ -18,6 +18,16 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 90.0  # on a busy machine; what is promised is less, and measured where it counts
 T = TypeVar("T")
+PREPARE = """
+import os, django
+os.umask(0o077)
+django.setup()
+from django.conf import settings
+from config.startup.first_login import make_first_accounts
+from config.startup.preparing import prepare
+list(prepare())
+make_first_accounts(settings.DATA_DIR, "http://127.0.0.1")
+"""
 PARTS = {"web": "granian", "worker": "work", "watcher": "watch", "nightly": "nightly"}
 
 
@@ -36,6 +46,17 @@ def until(condition: Callable[[], T], *, within_s: float, what: str = "") -> T:
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what or condition}"
         time.sleep(0.05)
     return value
+
+
+def prepare(data: Path, output: IO[bytes] | None = None) -> None:
+    """Make a data folder as a first start leaves it."""
+    env = {
+        **os.environ,
+        "STRONGROOM_DATA_DIR": str(data),
+        "DJANGO_SETTINGS_MODULE": "config.settings.local",
+    }
+    command = [sys.executable, "-c", PREPARE]
+    subprocess.run(command, cwd=ROOT, env=env, stdout=output, stderr=output, check=True)
 
 
 class Stack:

@@ -1,5 +1,6 @@
 """One running installation for the tests of what it does."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,9 +22,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def own_stack(tmp_path: Path) -> Iterator[Stack]:
-    """An installation for one test alone, not started yet."""
-    stack = Stack(tmp_path / "data")
+def own_stack(tmp_path: Path, prepared: Path) -> Iterator[Stack]:
+    """An installation for one test alone, prepared but not started."""
+    shutil.copytree(prepared, tmp_path / "data")
+    yield from _until_the_end(Stack(tmp_path / "data"))
+
+
+@pytest.fixture
+def new_stack(tmp_path: Path) -> Iterator[Stack]:
+    """An installation for one test alone, of which there is nothing yet."""
+    yield from _until_the_end(Stack(tmp_path / "data"))
+
+
+def _until_the_end(stack: Stack) -> Iterator[Stack]:
     try:
         yield stack
     finally:

@@ -22,8 +22,10 @@ TUSPY = [sys.executable, str(HERE / "upload.py")]  # of the development environm
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    installation = Installation(tmp_path_factory.mktemp("tus") / "data")
+def installation(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Path
+) -> Iterator[Installation]:
+    installation = Installation(tmp_path_factory.mktemp("tus") / "data", like=prepared)
     try:
         yield installation
     finally:

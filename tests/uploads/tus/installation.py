@@ -5,10 +5,10 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import IO, Any
@@ -16,29 +16,17 @@ from typing import IO, Any
 import psutil
 
 from config.edge.serving import granian_command
-from tests.stack import free_port
+from tests.stack import free_port, prepare
 
 ROOT = Path(__file__).resolve().parents[3]
 COLLECTION = "/api/v1/tus/"
-PREPARE = """
-import os, django
-django.setup()
-from pathlib import Path
-from django.conf import settings
-from django.utils.module_loading import import_string
-from config.startup import database
-from config.startup.first_login import make_first_accounts
-database.migrate()
-for path in settings.ON_START:
-    import_string(path)()
-make_first_accounts(settings.DATA_DIR, "http://127.0.0.1")
-"""
 
 
 class Installation:
     """The data folder, and at most one web process over it."""
 
-    def __init__(self, data: Path, *, log: Path | None = None) -> None:
+    def __init__(self, data: Path, *, like: Path | None = None, log: Path | None = None) -> None:
+        """Make the folder, or copy one in which all is prepared."""
         self.data = data
         self._log = log
         self.port = free_port()
@@ -52,14 +40,7 @@ class Installation:
         }
         self.web: subprocess.Popen[bytes] | None = None
         with self._output() as output:
-            subprocess.run(
-                [sys.executable, "-c", PREPARE],
-                cwd=ROOT,
-                env=self.env,
-                stdout=output,
-                stderr=output,
-                check=True,
-            )
+            prepare(data, output) if like is None else shutil.copytree(like, data)
         self.start()
         account = json.loads((data / "first-login.json").read_text())["demo"]
         status, _, body = self.request(

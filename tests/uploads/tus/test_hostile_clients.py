@@ -30,9 +30,10 @@ GROWTH_BYTES = 64 * MIB
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    folder: Path = tmp_path_factory.mktemp("hostile")
-    installation = Installation(folder / "data")
+def installation(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Path
+) -> Iterator[Installation]:
+    installation = Installation(tmp_path_factory.mktemp("hostile") / "data", like=prepared)
     yield installation
     installation.end()
 
