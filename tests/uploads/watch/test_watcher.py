@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
-from django.utils import timezone
 
 from config.accounts.models import User
 from tests.uploads.watch.conftest import Scene, content_of
 from uploads import intake
 from uploads.errors import StorageFull
-from uploads.models import Door, Upload, UploadState
+from uploads.models import Door, Upload
 from uploads.names import name_of
-from uploads.watch import completeness, door, folders, places, receipts, watcher
+from uploads.watch import completeness, door, folders, places, watcher
 from uploads.watch.inotify import Inotify
 from uploads.watch.notices import Notices, Polling
 from uploads.watch.watcher import Watcher
@@ -37,61 +36,6 @@ def test_a_file_becomes_an_upload_of_the_folders_user(scene: Scene) -> None:
     assert upload.run_id is not None
     assert name_of(upload) == "report.txt"
     assert content_of(upload) == b"alpha\nbeta\n"
-
-
-def test_the_file_goes_with_the_commit_and_a_receipt_comes_with_the_end(scene: Scene) -> None:
-    scene.drop("report.txt")
-    scene.watch()
-    upload = Upload.objects.get()
-    assert list(scene.everything()) == ["underprocess"], "a receipt waits, the file is gone"
-    scene.watcher.close_notes()
-    assert list(scene.everything()) == ["underprocess"]
-    scene.end_runs()
-    assert scene.everything() == {"processed": ["report.txt.json"]}
-    receipt = scene.receipt("processed/report.txt.json")
-    assert receipt.pop("kept_until") > timezone.now().isoformat()
-    assert receipt == {
-        "name": "report.txt",
-        "upload": str(upload.pk),
-        "size": 9,
-        "sha256": upload.sha256,
-        "media_type": "text/plain",
-        "state": "succeeded",
-        "url": f"/uploads/{upload.pk}/",
-    }
-
-
-@pytest.mark.parametrize("state", [UploadState.FAILED, UploadState.CANCELLED])
-def test_the_receipt_of_a_run_that_did_not_succeed_lies_in_failed(
-    scene: Scene, state: UploadState
-) -> None:
-    scene.drop("report.txt")
-    scene.watch()
-    scene.end_runs(state)
-    assert scene.everything() == {"failed": ["report.txt.json"]}
-    assert scene.receipt("failed/report.txt.json")["state"] == state
-
-
-def test_an_upload_that_was_deleted_meanwhile_leaves_a_receipt(scene: Scene) -> None:
-    scene.drop("report.txt")
-    scene.watch()
-    Upload.objects.update(owner=_another_user())
-    scene.watcher.close_notes()
-    assert scene.receipt("processed/report.txt.json")["state"] == "deleted"
-
-
-def _another_user() -> Any:
-    return User.objects.create_user("another")
-
-
-def test_files_with_the_same_name_keep_receipts_of_their_own(scene: Scene) -> None:
-    for content in (b"first\n", b"second\n", b"third\n"):
-        scene.drop("daily.csv", content)
-        scene.watch()
-        scene.end_runs()
-    assert len(scene.names("processed")) == 3
-    ids = {scene.receipt(f"processed/{name}")["upload"] for name in scene.names("processed")}
-    assert ids == {str(pk) for pk in Upload.objects.values_list("pk", flat=True)}
 
 
 def test_files_in_folders_are_taken_too(scene: Scene) -> None:
@@ -466,15 +410,6 @@ def test_a_watcher_that_is_killed_makes_no_second_upload_and_loses_none(
     assert scene.everything() == {"processed": ["x.json"]}
 
 
-def test_a_receipt_that_waited_is_finished_by_the_next_watcher(scene: Scene) -> None:
-    scene.drop("x")
-    scene.watch()
-    scene.restart()
-    scene.watch()
-    scene.end_runs()
-    assert scene.everything() == {"processed": ["x.json"]}
-
-
 def test_what_somebody_left_in_underprocess_is_taken_too(scene: Scene) -> None:
     (scene.underprocess / "left.txt").write_text("left over\n")
     (scene.underprocess / ("0" * 32)).write_text("named like a token\n")
@@ -550,7 +485,7 @@ def test_a_stop_leaves_a_large_file_for_the_next_start(scene: Scene) -> None:
 
 
 def test_every_active_user_gets_a_folder(scene: Scene, stranger: Any) -> None:
-    gone = _another_user()
+    gone = User.objects.create_user("gone")
     gone.is_active = False
     gone.save()
     scene.watcher.sweep()
@@ -658,25 +593,3 @@ def test_without_notices_from_the_kernel_a_file_is_found_by_looking(running: Any
     scene, taken = running
     scene.drop("x")
     until(lambda: taken == ["x"])
-
-
-# --- Receipts -------------------------------------------------------------------------------
-
-
-def test_a_damaged_receipt_is_read_as_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    for content in ("", "{", "[]", "\x00"):
-        path.write_text(content)
-        with folders.opened(tmp_path) as folder:
-            assert receipts.read_receipt(folder, "x.json") == {}
-
-
-def test_a_name_of_full_length_leaves_room_for_the_token(tmp_path: Path) -> None:
-    name, token = "n" * 255, "t" * 32
-    with folders.opened(tmp_path) as folder:
-        first = receipts.free_stem(folder, name, token)
-        receipts.write_receipt(folder, f"{first}.json", {})
-        second = receipts.free_stem(folder, name, token)
-        receipts.write_receipt(folder, f"{second}.json", {})
-    assert (len(first), len(second)) == (242, 242)
-    assert second.endswith(f".{token}")
