@@ -124,9 +124,12 @@ def test_a_half_open_writer_is_taken_over_within_five_seconds(installation):
         client.sendall(CONTENT[:1000])
         time.sleep(0.3)
         began = time.monotonic()
-        status, headers, _ = installation.patch(path, 0, CONTENT)
+        status, headers, _ = installation.patch(path, 0, CONTENT[:1000])
         assert status == 204
         assert time.monotonic() - began < 8
+    offset = int(headers["upload-offset"])
+    status, headers, _ = installation.patch(path, offset, CONTENT[offset:])
+    assert status == 204
     assert fetch(installation, headers["upload-location"])[0] == SHA256
 
 
