@@ -19,7 +19,7 @@ from processing.models import Run, RunState
 
 ROOT = Path(__file__).parents[3]
 LEASE_S = 2.0
-SILENCE_S = 3.0
+SILENCE_S = 60.0  # longer than any machine is slow: a cluster that takes it for a hang ends
 # What a lost process may cost: the lease, two looks of the lookout, and a moment for the machine.
 RECOVERY_S = LEASE_S * 4 / 3 + 4.0 + 2.0
 
@@ -27,8 +27,16 @@ RECOVERY_S = LEASE_S * 4 / 3 + 4.0 + 2.0
 class ClusterProcess:
     """`manage.py work` in a session of its own, as a terminal or a supervisor starts it."""
 
-    def __init__(self, folder: Path, *, workers: int | None = None, is_hasty: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int | None = None,
+        is_hasty: bool = True,
+        silence_s: float = SILENCE_S,
+    ) -> None:
         self._folder = folder
+        self._silence_s = silence_s
         self._count = workers or settings.PROCESSING["WORKERS"]
         self._is_hasty = is_hasty
         self.behave()
@@ -49,7 +57,7 @@ class ClusterProcess:
             "STANDIN_DIR": str(self._folder),
         }
         if self._is_hasty:
-            env |= {"STANDIN_LEASE_S": str(LEASE_S), "STANDIN_SILENCE_S": str(SILENCE_S)}
+            env |= {"STANDIN_LEASE_S": str(LEASE_S), "STANDIN_SILENCE_S": str(self._silence_s)}
         command = [sys.executable, "-m", "tests.processing.queue.standin"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
         until(self._is_complete, 30)

@@ -86,10 +86,15 @@ def test_a_worker_that_does_not_stop_is_killed_in_time_and_its_run_given_back(cl
     assert [(run.state, run.attempt) for run in Run.objects.all()] == [("queued", 0)]
 
 
-def test_a_cluster_whose_workers_hang_ends_itself(cluster):
-    until(lambda: queue.health().ready)
-    everybody = cluster.children
-    for pid in cluster.named("queue-worker"):
-        psutil.Process(pid).suspend()
-    assert cluster.process.wait(15) == HUNG
-    assert survivors(everybody, 2) == []
+def test_a_cluster_whose_workers_hang_ends_itself(tmp_path):
+    cluster = ClusterProcess(tmp_path, silence_s=3)
+    cluster.start()
+    try:
+        until(lambda: queue.health().ready)
+        everybody = cluster.children
+        for pid in cluster.named("queue-worker"):
+            psutil.Process(pid).suspend()
+        assert cluster.process.wait(60) == HUNG
+        assert survivors(everybody, 2) == []
+    finally:
+        cluster.end()
