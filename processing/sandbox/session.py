@@ -87,7 +87,7 @@ class Session:
         request = protocol.Request(
             name=name,
             settings=dict(settings),
-            results=dict(results),
+            results=dict(results) if step.reads_results else {},
             media_type=media_type or self._media_type,
             size=self._content.size,
         )

@@ -30,7 +30,8 @@ class StepContext:
     """One step's view of one file.
 
     `content` is readable and seekable, `size` bytes long, and fetched on demand: nothing of
-    it is held in memory. `results` are the outputs of the steps that ran before, by name.
+    it is held in memory. `results` are the outputs of the steps that ran before, by name,
+    for a step that `reads_results`.
     `open_artifact(name, media_type)` gives a writable binary file; what is written and closed
     becomes an artifact of the run if the step succeeds.
     """
@@ -59,6 +60,7 @@ class Step:
     """One function over one file, registered under `name`.
 
     `media_types` are the patterns that it can read (`text/*`, `*/*`); others are skipped.
+    `reads_results`: it is given the outputs of the steps before it; others are not.
     `makes_children`: its artifacts are members of the file, and become uploads.
     `shares_child` are the patterns of types that it reads with Python's own code, or with what has
     read the same bytes at the door already. No content takes its process over that could not do
@@ -78,6 +80,7 @@ class Step:
     settings_schema: Mapping[str, JSON] = field(default_factory=dict)
     check_settings: Callable[[Mapping[str, JSON]], list[tuple[str, str]]] | None = None
     varies: frozenset[str] = frozenset()
+    reads_results: bool = False
     makes_children: bool = False
     shares_child: tuple[str, ...] = ()
     tells: bool = False

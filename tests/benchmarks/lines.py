@@ -24,7 +24,8 @@ from typing import Any, BinaryIO, cast
 
 from processing.steps.contract import JSON, Output, StepContext
 from processing.steps.lines import step
-from processing.steps.lines.processors import EXAMPLE_RULES, reverse, snake_case
+from processing.steps.lines.naming import snake_case
+from processing.steps.lines.processors import EXAMPLE_RULES, reverse
 from processing.steps.lines.settings import EXAMPLE_ROUTES
 
 PARTS = ("ServerName", "requestId", "127.0.0.1", "GET", "/index.html", "took", "UserSession")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from processing.steps.contract import JSON, Output
 from processing.steps.lines.batches import Batch, Sink
+from processing.steps.lines.naming import snake_cases
 from processing.steps.lines.patterns import MAX_PATTERN, WINDOW, BadPattern, compile_pattern
 
 NAME = "^[a-z][a-z0-9_]{0,39}$"  # of routes, tags, counts and tallies
@@ -61,21 +62,11 @@ class Processor(ABC):
 class Map(Processor):
     """Changes every line by itself."""
 
-    def __init__(self, change: Callable[[str], str]) -> None:
+    def __init__(self, change: Callable[[list[str]], list[str]]) -> None:
         self._change = change
 
     def process(self, batch: Batch) -> Iterable[Batch]:
-        return [replace(batch, lines=list(map(self._change, batch.lines)))]
-
-
-# "HTTPServer v2Beta" has the words HTTP, Server, v2 and Beta.
-_WORD = re.compile(r"[^\W_A-Z]+|[A-Z]+(?![a-z])|[A-Z][^\W_A-Z]+")
-_ASCII_WORD = re.compile(r"[a-z0-9]+|[A-Z]+(?![a-z])|[A-Z][a-z0-9]+")  # the same, in less time
-
-
-def snake_case(line: str) -> str:
-    """Return the words of `line` in lower case, joined by underscores."""
-    return "_".join((_ASCII_WORD if line.isascii() else _WORD).findall(line)).lower()
+        return [replace(batch, lines=self._change(batch.lines))]
 
 
 def reverse(line: str) -> str:
@@ -333,13 +324,13 @@ Maker = Callable[[Mapping[str, Any], str], Processor]
 
 
 def _plain(change: Callable[[str], str]) -> Maker:
-    return lambda _options, _route: Map(change)
+    return lambda _options, _route: Map(lambda lines: list(map(change, lines)))
 
 
 PROCESSORS: Mapping[str, Maker] = {
     "trim": _plain(str.strip),
     "upper": _plain(str.upper),
-    "snake_case": _plain(snake_case),
+    "snake_case": lambda _options, _route: Map(snake_cases),
     "reverse": _plain(reverse),
     "tag": Tag,
     "count": Count,

@@ -321,6 +321,10 @@ def noop(context: StepContext) -> Output:
     return {}
 
 
+def echo_results(context: StepContext) -> Output:
+    return {"results": dict(context.results)}
+
+
 def echo(context: StepContext) -> Output:
     return {"settings": dict(context.settings), "results": dict(context.results)}
 
@@ -406,10 +410,11 @@ OTHERS: tuple[Callable[[StepContext], Output], ...] = (
     attempt, allocate, allocate_at_once, segfault, abort, real_time_signal, leave,
     call_of_32_bits, long_output, endless_output, endless_artifact, endless_artifacts,
     hang_up, not_json, not_an_object, raise_with_content, fail, recurse, leave_things_behind,
-    speak_up_later, grow, noop, echo, describe, limits, digest, seek_about, write_artifacts,
+    speak_up_later, grow, noop, echo, echo_results, describe, limits, digest, seek_about, write_artifacts,
     count_in_threads, picture, document, late_import,
 )  # fmt: skip
 SHARING = {describe, fail, leave, speak_up_later, grow}  # after a file of the type text/plain
+READING = {echo}  # what the steps before have found
 REGISTRY = {
     run.__name__: Step(
         run.__name__,
@@ -417,6 +422,7 @@ REGISTRY = {
         run.__name__,
         limits=LIMITED.get(run, LIMITS),
         shares_child=("text/plain",) if run in SHARING else (),
+        reads_results=run in READING,
     )
     for run in (*LIMITED, *OTHERS)
 }

@@ -110,6 +110,11 @@ def test_settings_and_results_reach_the_step(session: Session) -> None:
     assert output == {"settings": settings, "results": results}
 
 
+def test_results_reach_only_a_step_that_reads_them(session: Session) -> None:
+    output = run(session, "echo_results", results={"earlier": {"text": "x"}}).output
+    assert output == {"results": {}}
+
+
 def test_a_step_knows_its_file(session: Session) -> None:
     output = run(session, "describe").output
     assert (output["size"], output["media_type"]) == (len(CONTENT), "text/plain")

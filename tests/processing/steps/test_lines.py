@@ -13,7 +13,8 @@ from processing.steps.contract import JSON, StepFailed
 from processing.steps.lines import step
 from processing.steps.lines.batches import Batch
 from processing.steps.lines.engine import Engine
-from processing.steps.lines.processors import Words, snake_case
+from processing.steps.lines.naming import snake_case, snake_cases
+from processing.steps.lines.processors import Words
 from processing.steps.lines.settings import read
 from tests.processing.steps.harness import Artifact, Result, run
 
@@ -105,6 +106,11 @@ def test_a_processor_changes_a_line(processor: JSON, line: str, expected: str) -
 )
 def test_snake_case_is_the_same_for_every_spelling(name: str) -> None:
     assert snake_case(name) == "snake_case"
+
+
+@given(st.lists(st.text(st.sampled_from("aZbQ09_ -\t\r\né"), max_size=20), max_size=5))
+def test_snake_case_of_many_lines_is_that_of_each(lines: list[str]) -> None:
+    assert snake_cases(lines) == [snake_case(line) for line in lines]
 
 
 @given(st.text(st.characters(max_codepoint=127), max_size=60))
