@@ -376,11 +376,14 @@ def _succeeded(run: Run) -> QuerySet[StepRecord]:
     return run.records.filter(state=StepState.SUCCEEDED).order_by("position")
 
 
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _seal(output: Output | None, record: StepRecord, key: bytes) -> bytes | None:
     if output is None:
         return None
-    text = json.dumps(output, ensure_ascii=False, separators=(",", ":"))
-    return seal(text.encode("utf-8", "surrogatepass"), key=key, context=_context(record))
+    text = _encode_json(output).encode("utf-8", "surrogatepass")
+    return seal(text, key=key, context=_context(record))
 
 
 def _unseal(record: StepRecord, key: bytes) -> Output | None:

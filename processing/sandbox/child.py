@@ -47,29 +47,26 @@ def _receive_request(channel: int) -> tuple[protocol.Request, bytes | None]:
     body = b""
     while packet := os.read(channel, protocol.PACKET):
         if packet[:1] == protocol.RUN_OVER:
-            start = 1 + protocol.LENGTH.size
-            end = start + protocol.LENGTH.unpack_from(packet, 1)[0]
-            return cast(protocol.Request, json.loads(packet[start:end])), packet[end:]
+            request, content = protocol.split(packet[1:])
+            return cast(protocol.Request, json.loads(request)), content
         body += packet[1:]
         if packet[:1] == protocol.RUN:
             return cast(protocol.Request, json.loads(body)), None
     raise EOFError
 
 
+_encode_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _encode(output: Output) -> bytes:
     if not isinstance(output, dict):
         raise TypeError
-    return json.dumps(output, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode_json(output).encode()
 
 
 def _context(line: "Line", request: protocol.Request, whole: bytes | None) -> StepContext:
-    artifacts = 0
-
     def open_artifact(name: str, media_type: str) -> BinaryIO:
-        nonlocal artifacts
-        line.send(protocol.OPEN, json.dumps([name, media_type]).encode())
-        artifacts += 1
-        writer = Artifact(line, number=artifacts - 1)
+        writer = Artifact(line, json.dumps([name, media_type]).encode())
         return cast(BinaryIO, io.BufferedWriter(writer, protocol.PIECE))
 
     def content() -> BinaryIO:
@@ -93,6 +90,7 @@ class Line:
 
     def __init__(self, channel: int) -> None:
         self._channel = channel
+        self.artifacts = 0  # that the worker knows of
         self.over = False
 
     def send(self, kind: bytes, *body: bytes | memoryview) -> None:
@@ -145,23 +143,45 @@ class Content(io.RawIOBase):
 
 
 class Artifact(io.RawIOBase):
-    """An output file, sent to the worker as it is written."""
+    """An output file, sent to the worker as it is written; as one packet if it fits into one."""
 
-    def __init__(self, line: Line, *, number: int) -> None:
+    def __init__(self, line: Line, names: bytes) -> None:
         super().__init__()
         self._line = line
-        self._number = protocol.NUMBER.pack(number)
+        self._names = names
+        self._number = b""  # once the worker knows of it
+        self._first = b""  # what is kept until it is clear whether more comes
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: memoryview) -> int:  # type: ignore[override]
         piece = memoryview(data).cast("B")[: protocol.PIECE]
-        if piece:
-            self._line.send(protocol.WRITE, self._number, piece)
+        is_first = not self._number and not self._first
+        if is_first and protocol.fits_along(self._names, len(piece)):
+            self._first = bytes(piece)
+            return len(piece)
+        if not self._number:
+            self._number = protocol.NUMBER.pack(self._announce(protocol.OPEN, self._names))
+            self._put(self._first)
+            self._first = b""
+        self._put(piece)
         return len(piece)
+
+    def _put(self, data: bytes | memoryview) -> None:
+        if data:
+            self._line.send(protocol.WRITE, self._number, data)
 
     def close(self) -> None:
         if not self.closed and not self._line.over:
-            self._line.send(protocol.CLOSE, self._number)
+            if self._number:
+                self._line.send(protocol.CLOSE, self._number)
+            else:
+                length = protocol.LENGTH.pack(len(self._names))
+                self._announce(protocol.WHOLE, length, self._names, self._first)
         super().close()
+
+    def _announce(self, kind: bytes, *body: bytes) -> int:
+        self._line.send(kind, *body)
+        self._line.artifacts += 1
+        return self._line.artifacts - 1

@@ -35,13 +35,37 @@ class TooMuch(Exception):
     """The step gave more than its limits allow."""
 
 
+class Content:
+    """The file of a session. What is small enough to go along with requests is read once."""
+
+    def __init__(self, source: RangeSource) -> None:
+        self._source = source
+        self._whole: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        return self._source.size
+
+    def whole(self) -> bytes:
+        """Return all of it, for a caller that knows it to be small."""
+        if self._whole is None:
+            self._whole = self.read(0, self.size)
+        return self._whole
+
+    def read(self, offset: int, length: int) -> bytes:
+        data = self._source.read_at(offset, length)
+        if len(data) != length:
+            raise EOFError("The content ended before its size.")
+        return data
+
+
 class Exchange:
     """The run of one step, and the count of what went in and out."""
 
     def __init__(
         self,
         child: ChildProcess,
-        content: RangeSource,
+        content: Content,
         limits: Limits,
         open_artifact: Callable[[str, str], ArtifactSink],
     ) -> None:
@@ -91,7 +115,7 @@ class Exchange:
         if not protocol.fits_along(request, self._content.size):
             return None
         try:
-            return self._read(0, self._content.size)
+            return self._content.whole()
         except AppError:
             return None
 
@@ -100,6 +124,8 @@ class Exchange:
             self._send_content(body)
         elif kind == protocol.WRITE:
             self._write(body)
+        elif kind == protocol.WHOLE:
+            self._take_whole(body)
         elif kind == protocol.OPEN:
             self._open(body)
         elif kind == protocol.CLOSE:
@@ -115,16 +141,21 @@ class Exchange:
         offset, length = protocol.RANGE.unpack(body)
         if not 0 < length <= protocol.MAX_READ or offset + length > self._content.size:
             raise Malformed
-        data = memoryview(self._read(offset, length))
+        data = memoryview(self._content.read(offset, length))
         for start in range(0, length, protocol.PIECE):
             self._child.send(data[start : start + protocol.PIECE], self._deadline)
         self.bytes_in += length
 
-    def _read(self, offset: int, length: int) -> bytes:
-        data = self._content.read_at(offset, length)
-        if len(data) != length:
-            raise EOFError("The content ended before its size.")
-        return data
+    def _take_whole(self, body: bytes) -> None:
+        try:
+            names, data = protocol.split(body)
+        except ValueError as error:
+            raise Malformed from error
+        number = self._artifact_count
+        self._open(names)
+        if data:
+            self._add(self._artifacts[number], data)
+        self._artifacts.pop(number).close()
 
     def _open(self, body: bytes) -> None:
         match _parse(body):
@@ -138,8 +169,9 @@ class Exchange:
         self._artifact_count += 1
 
     def _write(self, body: bytes) -> None:
-        sink = self._artifact(body)
-        data = body[protocol.NUMBER.size :]
+        self._add(self._artifact(body), body[protocol.NUMBER.size :])
+
+    def _add(self, sink: ArtifactSink, data: bytes) -> None:
         self._artifact_bytes += len(data)
         if self._artifact_bytes > self._limits.artifact_bytes:
             raise TooMuch
@@ -178,7 +210,7 @@ class Exchange:
 
 def _parse(body: bytes) -> JSON:
     try:
-        value: JSON = json.loads(body.decode(), parse_constant=_refuse)
+        value: JSON = _DECODER.decode(body.decode())
         if b"\\u" in body:  # half a surrogate pair is no text that could be stored or shown
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -188,3 +220,6 @@ def _parse(body: bytes) -> JSON:
 
 def _refuse(constant: str) -> JSON:
     raise ValueError(constant)  # NaN and the infinities are not JSON
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)

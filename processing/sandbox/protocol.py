@@ -4,7 +4,8 @@ The channel is a socket pair that keeps packets apart (SOCK_SEQPACKET). A packet
 of kind and a body of at most `PIECE` bytes. A longer body goes ahead in `PART` packets, to
 which the last one is added. The content is the exception: the worker answers a `READ` with
 bare pieces, `PIECE` bytes each and the last one fewer, so that the child can receive them
-where they belong. Content that fits comes along with the request, and is not asked for.
+where they belong. Content that fits comes along with the request, and is not asked for; an
+artifact that fits into a packet arrives as one.
 """
 
 import struct
@@ -26,6 +27,7 @@ RUN_OVER = b"T"  # LENGTH of the JSON, JSON: Request, all of the content; always
 # child to worker
 READY = b"L"  # locked in; always the first
 READ = b"R"  # RANGE
+WHOLE = b"V"  # LENGTH of the JSON, JSON: [name, media_type], all bytes of the next artifact
 OPEN = b"A"  # JSON: [name, media_type]; the next artifact, numbered from 0 in each step
 WRITE = b"W"  # NUMBER and bytes of that artifact
 CLOSE = b"C"  # NUMBER
@@ -56,9 +58,21 @@ class Request(TypedDict):
     size: int
 
 
-def fits_along(request: bytes, size: int) -> bool:
-    """Tell whether content of `size` bytes can come along with a request."""
-    return LENGTH.size + len(request) + size <= PIECE
+def fits_along(head: bytes, size: int) -> bool:
+    """Tell whether `size` bytes can come along with a request, or with what names an artifact."""
+    return LENGTH.size + len(head) + size <= PIECE
+
+
+def split(body: bytes) -> tuple[bytes, bytes]:
+    """Return what the LENGTH at its beginning spans, and the rest.
+
+    Raises:
+        ValueError: it is shorter than that.
+    """
+    start = LENGTH.size
+    if len(body) < start or len(body) < (end := start + LENGTH.unpack_from(body)[0]):
+        raise ValueError("The packet ends too early.")
+    return body[start:end], body[end:]
 
 
 def packets(kind: bytes, body: bytes) -> list[bytes]:

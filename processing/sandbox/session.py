@@ -11,7 +11,7 @@ from uuid import UUID
 
 from config.ranges import RangeSource
 from processing.sandbox import protocol
-from processing.sandbox.exchange import ArtifactSink, Exchange, TooMuch
+from processing.sandbox.exchange import ArtifactSink, Content, Exchange, TooMuch
 from processing.sandbox.outcome import StepOutcome, StepStopped, Usage
 from processing.sandbox.process import DYING_S, ChildProcess, Gone, Late, Malformed, idle
 from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepFailed
@@ -37,7 +37,7 @@ class Session:
         keep_child: Callable[[ChildProcess], None],
         pulse: Callable[[], None],
     ) -> None:
-        self._content = content
+        self._content = Content(content)
         self._media_type = media_type
         self._find_step = find_step
         self._start_child = start_child
