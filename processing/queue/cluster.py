@@ -9,6 +9,7 @@ below it lives in a session of its own: a signal to the main process's group, su
 terminal, reaches the main process only, which then stops the others in order.
 """
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -126,6 +127,7 @@ def _worker(*args: Any) -> None:
 
     runner.prepare()  # now, not when the first file waits for it
     courier.start()
+    gc.freeze()  # what start-up made stays: no collection has to look at it again
     django_q.worker.worker(*args)
 
 
