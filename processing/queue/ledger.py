@@ -102,12 +102,15 @@ def bundles(worker: str, *, size: int) -> Iterator[list[Claim]]:
     """Take due runs, up to `size` of one owner at once, until none is left.
 
     Owners take turns, in the order of their ids, so that nobody waits for all files of another.
-    What runs in the background waits until nothing else is due.
+    What runs in the background waits until nothing else is due. After a run that was claimed
+    before, which is worked on alone, only one is taken: the others would be given back.
     """
-    owner = NOBODY
-    while taken := _take_next(owner, worker, size):
+    owner, count = NOBODY, size
+    while taken := _take_next(owner, worker, count):
         owner = taken[0][0].owner_id
-        yield [claim for _, claim in taken]
+        claims = [claim for _, claim in taken]
+        count = 1 if any(claim.attempt > 1 for claim in claims) else size
+        yield claims
 
 
 @transaction.atomic

@@ -149,6 +149,16 @@ def test_owners_take_turns(make_run, owner, stranger):
 
 
 @pytest.mark.django_db
+def test_after_a_run_that_was_claimed_before_only_one_is_taken(make_run):
+    earlier = timezone.now() - timedelta(seconds=5)
+    make_run(due_at=earlier, attempt=1)
+    for _ in range(7):
+        make_run()
+    bundles = ledger.bundles("worker", size=3)
+    assert [len(claims) for claims in bundles] == [3, 1, 3, 1]
+
+
+@pytest.mark.django_db
 def test_the_background_waits_until_nothing_else_is_due(make_run, owner, stranger):
     background = [make_run(user, priority=1).pk for user in (owner, stranger)]
     normal = [make_run(user).pk for user in (stranger, owner, stranger)]
