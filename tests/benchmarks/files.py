@@ -3,8 +3,10 @@
 A backlog of files of 10 KB, each with five steps, five records and one artifact, is drained by a
 real cluster; in the same run, on the same machine and with as many processes, Celery drains a
 backlog of tasks that do nothing, through Redis and with late acknowledgement: without results, and
-with results kept in Redis, since ours are kept. The goal is half of its rate. Below stand parts of
-our side alone, by the clock: the sandbox, the disk, the records.
+with results kept in Redis, since ours are kept. The goal is half of its rate. Rates are taken from
+when a tenth of a backlog is done to when a twentieth is left: neither side's start counts, nor the
+end, when one worker has nothing to do any more. Below stand parts of our side alone, by the clock:
+the sandbox, the disk, the records.
 On SQLite, or on the empty database that STRONGROOM_DATABASE_URL names.
 
 Celery is installed into a folder of its own (--celery FOLDER keeps it). Without Redis on
@@ -109,8 +111,11 @@ def cluster(workers: int) -> Iterator[psutil.Process]:
 
 def drained(
     make: Callable[[int], None], count: int, workers: int
-) -> tuple[float, dict[str, float]]:
-    """Return files per second, and milliseconds of processor time per file, by part."""
+) -> tuple[float, float, dict[str, float]]:
+    """Return files per second, the same with start and end, and milliseconds of processor time.
+
+    The last are per file and by part.
+    """
     from django.db.models import Max, Min
 
     from processing.models import Artifact, Run, RunState, StepRecord
@@ -136,10 +141,14 @@ def drained(
     assert StepRecord.objects.filter(run__in=mine).count() == count * len(STEPS)
     assert Artifact.objects.filter(record__run__in=mine).count() == count
     span = mine.aggregate(first=Min("started_at"), last=Max("ended_at"))
+    ends: list[Any] = list(mine.order_by("ended_at").values_list("ended_at", flat=True))
+    first, last = ends[count // 10], ends[count * 19 // 20]
+    within = sum(first < end <= last for end in ends)
     if server:
         cpu["database server"] = server
     costs = {part: seconds / count * 1e3 for part, seconds in cpu.items()}
-    return count / (span["last"] - span["first"]).total_seconds(), costs
+    whole_s = (span["last"] - span["first"]).total_seconds()
+    return within / (last - first).total_seconds(), count / whole_s, costs
 
 
 def cpu_by_part(process: psutil.Process) -> dict[str, float]:
@@ -334,7 +343,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
     from processing.sandbox import Sandbox
 
     make = prepare()
-    ours: list[tuple[float, dict[str, float]]] = []
+    ours: list[tuple[float, float, dict[str, float]]] = []
     peers: dict[bool, list[float]] = {}
     celery = asked.celery or folder / "celery"
     for _ in range(asked.rounds):
@@ -344,10 +353,11 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
                 rate = celery_rate(asked.tasks, asked.workers, celery, results=results)
                 peers.setdefault(results, []).append(rate)
     print(f"{connection.vendor}, load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    tell("files drained", [rate for rate, _ in ours], "per s")
-    tell("processor time", [sum(costs.values()) for _, costs in ours], "ms per file")
-    for part in dict.fromkeys(part for _, costs in ours for part in costs):
-        tell(f"  of which {part}", [costs.get(part, 0.0) for _, costs in ours], "ms")
+    tell("files drained", [rate for rate, _, _ in ours], "per s")
+    tell("  with start and end", [rate for _, rate, _ in ours], "per s")
+    tell("processor time", [sum(costs.values()) for _, _, costs in ours], "ms per file")
+    for part in dict.fromkeys(part for _, _, costs in ours for part in costs):
+        tell(f"  of which {part}", [costs.get(part, 0.0) for _, _, costs in ours], "ms")
     with Sandbox() as sandbox:
         tell("one record", [record_us(make) for _ in range(asked.rounds)], "us")
         for count in (1, 32):
@@ -360,6 +370,8 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         what = "results kept" if results else "no results"
         tell(f"Celery, nothing to do, {what}", rates, "per s")
         tell("  ratio", [our[0] / rate for our, rate in zip(ours, rates, strict=True)], "")
+        whole = [our[1] / rate for our, rate in zip(ours, rates, strict=True)]
+        tell("  ratio, with our start and end", whole, "")
 
 
 if __name__ == "__main__":
