@@ -7,18 +7,15 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("pipelines")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("pipelines", "gauge_of_the_queue_has_just_looked"),
+]
 
 URL = "/api/v1/uploads/"
 CONTENT = bytes(range(256)) * 40
 # On PostgreSQL also: a lock that keeps events in order, the bell, the clock.
 MOST = {"sqlite": 19, "postgresql": 22}
-
-
-@pytest.fixture(autouse=True)
-def gauge_of_the_queue_has_just_looked(monkeypatch):
-    """It looks once a second, however many files come: that is no cost of one of them."""
-    monkeypatch.setattr("processing.queue.pressure.LOOK_AGAIN_S", float("inf"))
 
 
 def put(api: Any) -> Any:

@@ -70,6 +70,7 @@ def test_put_accepts_a_raw_body(client_of, owner):
     assert response.json()["name"] == "notes of today.txt"
 
 
+@pytest.mark.usefixtures("gauge_of_the_queue_has_just_looked")
 def test_the_answer_asks_the_database_for_nothing_that_the_intake_knows(client_of, owner):
     client = client_of(owner)
     client.put(URL + "first.bin", b"\x00\xff" * 50, content_type="text/plain")
