@@ -9,14 +9,19 @@ import errno
 import fcntl
 import mmap
 import os
+from collections.abc import Callable
 from functools import partial
 
-from uploads.storage.lanes import Lane, lanes
+from uploads.storage.lanes import Lane, Write, lanes
 
 BLOCK_BYTES = 256 * 1024  # each file that arrives holds one, and those in a lane larger ones
 # What memory, offset and length of a direct write must be a multiple of; no disk asks for more.
 # Source: Linux, open(2), "O_DIRECT".
 ALIGNMENT = 4096
+
+
+def _nothing() -> None:
+    """Nobody has to know."""
 
 
 class BlockWriter:
@@ -27,8 +32,19 @@ class BlockWriter:
     comes `close`. What the operating system refuses is raised by the call that learns of it.
     """
 
-    def __init__(self, descriptor: int, offset: int = 0) -> None:
-        """Go on at `offset`, the end of the file; if that is not 0, it can be read, too."""
+    def __init__(
+        self,
+        descriptor: int,
+        offset: int = 0,
+        *,
+        begun: Callable[[], None] = _nothing,
+        ended: Callable[[], None] = _nothing,
+    ) -> None:
+        """Go on at `offset`, the end of the file; if that is not 0, it can be read, too.
+
+        `begun` is called before a block is given to another thread, and `ended` by that thread.
+        """
+        self._begun, self._ended = begun, ended
         self._descriptor = descriptor
         self._block: mmap.mmap | None = None  # memory of whole pages, so it is aligned
         self._lane: Lane | None = None
@@ -58,11 +74,6 @@ class BlockWriter:
             self._put(self._at, self._memory(), self._filled)
             self._flushed = True
 
-    def settle(self) -> None:
-        """Wait until nothing is being written; what was refused is raised by the next call."""
-        if self._lane is not None:
-            self._lane.settle()
-
     def close(self) -> None:
         """Wait until nothing is being written, whatever becomes of it; hold no memory any more."""
         if self._lane is not None:
@@ -86,12 +97,23 @@ class BlockWriter:
             write(full)
             self._lane = lanes().take()
         else:
-            self._lane.turn(write)
+            self._begun()
+            try:
+                self._lane.turn(partial(self._aside, write))
+            except BaseException:
+                self._ended()
+                raise
         if self._lane is not None:
             self._block = self._lane.block
         self._at += len(full)
         self._filled = 0
         self._flushed = True
+
+    def _aside(self, write: Write, block: mmap.mmap) -> None:
+        try:
+            write(block)
+        finally:
+            self._ended()
 
     def _write_block(self, at: int, block: mmap.mmap) -> None:
         if self._direct:

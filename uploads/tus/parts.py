@@ -8,8 +8,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from uuid import UUID
 
 from django.conf import settings
@@ -23,6 +26,7 @@ from uploads.tus.errors import SessionGone, SessionLocked
 
 FOLDER = "arriving"  # beside the subfolders of the blobs, and in their file system
 COPY_BYTES = 1024 * 1024
+SYNCS = 4  # at a time; a disk does not do more of them at once
 LOCK_PAUSE_S = 0.002  # between two looks at a lock that is worth waiting for
 
 
@@ -30,7 +34,7 @@ class Part:
     """The file of one session, a `RereadableSink`.
 
     Whoever writes holds its lock, which ends with the process: two writers, of one process or
-    of two, never touch the file at once.
+    of two, never touch the file at once. A block that another thread still writes holds it, too.
     """
 
     def __init__(self, blob_id: UUID) -> None:
@@ -42,7 +46,13 @@ class Part:
         with _refusing():
             _ensure_folder(self._path.parent)
             self._descriptor = os.open(self._path, flags, 0o600)
-        self._blocks = BlockWriter(self._descriptor)
+        self._turn = Lock()  # over the number of those who hold the lock of the file
+        self._holders = 0
+        self._syncing: Future[None] | None = None
+        self._blocks = self._writer_at(0)
+
+    def _writer_at(self, offset: int) -> BlockWriter:
+        return BlockWriter(self._descriptor, offset, begun=self._share, ended=self._let_go)
 
     @contextmanager
     def locked(self, *, patience_s: float = 0.0) -> Iterator[None]:
@@ -59,22 +69,34 @@ class Part:
         try:
             yield
         finally:
-            self._blocks.settle()  # a block that another thread still writes is ours
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._let_go()
 
     def _lock(self) -> bool:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+        with self._turn:
+            if not self._holders:
+                try:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+            self._holders += 1
         return True
+
+    def _share(self) -> None:
+        with self._turn:
+            self._holders += 1
+
+    def _let_go(self) -> None:
+        with self._turn:
+            self._holders -= 1
+            if not self._holders:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def cut(self, size: int) -> None:
         """Forget what lies beyond `size` bytes, and write on from there."""
         with _refusing():
             self._blocks.close()
             os.ftruncate(self._descriptor, size)
-            self._blocks = BlockWriter(self._descriptor, size)
+            self._blocks = self._writer_at(size)
 
     def write(self, data: bytes | memoryview) -> None:
         with _refusing():
@@ -82,8 +104,23 @@ class Part:
 
     def sync(self) -> None:
         """Make all that was written durable."""
+        self.begin_sync().result()
+
+    def begin_sync(self) -> "Future[None]":
+        """Begin to make what was written until now durable, while more is written.
+
+        What the operating system refuses is raised by this call or by the result, and again by
+        whatever follows: it tells of a lost write only once.
+        """
+        if self._syncing is not None:
+            self._syncing.result()
         with _refusing():
             self._blocks.flush()
+        self._syncing = _syncing().submit(self._sync)
+        return self._syncing
+
+    def _sync(self) -> None:
+        with _refusing():
             os.fsync(self._descriptor)
             if not self._named:
                 sync_folder(self._path.parent)
@@ -127,6 +164,8 @@ class Part:
     def abort(self) -> None:
         """Close the file; what is durable in it stays for whoever goes on."""
         if self._descriptor >= 0:
+            if self._syncing is not None:
+                self._syncing.exception()  # wait, whatever becomes of it
             self._blocks.close()
             os.close(self._descriptor)
             self._descriptor = -1
@@ -138,6 +177,15 @@ class Part:
 
     def __del__(self) -> None:
         self.abort()
+
+
+@cache
+def _syncing() -> ThreadPoolExecutor:
+    """Return the threads of this process that wait for the disk."""
+    return ThreadPoolExecutor(SYNCS, "syncing")
+
+
+os.register_at_fork(after_in_child=_syncing.cache_clear)  # threads do not survive a fork
 
 
 class PartSource:

@@ -7,7 +7,9 @@ exactly when there is an upload.
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 
 from django.http import HttpResponse
 
@@ -29,7 +31,8 @@ from uploads.tus.parts import Part
 from uploads.tus.protocol import Checksum
 from uploads.tus.sessions import end, offer_of
 
-# What a killed server may ask for again, at most; every checkpoint waits for the disk.
+# How much arrives between two checkpoints. A killed server may ask for twice as much again: for
+# what came since the last one, which may not have been durable yet.
 CHECKPOINT_BYTES = 64 * 1024 * 1024
 
 # Makes the answer to a body that was taken: the durable offset, and at the end the upload.
@@ -83,6 +86,15 @@ def _arrival(session: UploadSession, part: Part, claim: Claim) -> Arrival:
     return arrival
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state of an arrival that is being made durable."""
+
+    halt: Halt
+    digest: "hashlib._Hash | None"
+    synced: "Future[None]"
+
+
 class SessionReceiver:
     """Takes the bytes that follow the offset of its session."""
 
@@ -103,9 +115,10 @@ class SessionReceiver:
         self._expected = checksum.digest if checksum else b""
         self._hashed: hashlib._Hash | None = checksum.begin() if checksum else None
         self._durable = session.offset
+        self._next: Checkpoint | None = None
         self._failed = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         try:
             self._take(data)
         except BaseException as error:
@@ -121,7 +134,8 @@ class SessionReceiver:
                 if self._arrival.size == self._session.length:
                     upload = self._arrival.commit()
                 elif self._arrival.size > self._durable:
-                    self._checkpoint()
+                    self._begin_checkpoint()
+                    self._end_checkpoint()
             answer = self._answer(self._arrival.size, upload)
         except BaseException as error:
             self._fail(error)
@@ -136,31 +150,50 @@ class SessionReceiver:
         try:
             if not self._failed and not unproven and self._arrival.size in kept:
                 with suppress(SessionLocked, SessionUnknown), self._claim.held():
-                    self._checkpoint()
+                    self._begin_checkpoint()
+                    self._end_checkpoint()
         finally:
             self._claim.release()
             self._part.abort()
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes | memoryview) -> None:
         if self._arrival.size + len(data) > self._session.length:
             raise LengthExceeded
         with self._claim.held():
             self._arrival.write(data)
             if self._hashed is not None:
                 self._hashed.update(data)
-            elif self._due():
-                self._checkpoint()
+                return
+            if self._next is not None and self._next.synced.done():
+                self._end_checkpoint()
+            if self._due():
+                self._begin_checkpoint()
 
     def _due(self) -> bool:
         size = self._arrival.size
-        return size - self._durable >= CHECKPOINT_BYTES and size < self._session.length
+        since = self._durable if self._next is None else self._next.halt.size
+        return size - since >= CHECKPOINT_BYTES and size < self._session.length
 
-    def _checkpoint(self) -> None:
-        halt = self._arrival.halt()
-        self._claim.checkpoint(halt)
-        self._durable = halt.size
-        if self._arrival.digest is not None:
-            digests.park(self._session.pk, halt.size, self._arrival.digest)
+    def _begin_checkpoint(self) -> None:
+        """Have all that has arrived made durable, while more arrives."""
+        if self._next is not None:
+            self._end_checkpoint()
+        digest = self._arrival.digest
+        self._next = Checkpoint(
+            self._arrival.halt(),
+            None if digest is None else digest.copy(),
+            self._part.begin_sync(),
+        )
+
+    def _end_checkpoint(self) -> None:
+        """Count what is durable: first the bytes, then the row that counts them."""
+        assert self._next is not None  # noqa: S101 (asked by whoever calls)
+        made, self._next = self._next, None
+        made.synced.result()
+        self._claim.count(made.halt)
+        self._durable = made.halt.size
+        if made.digest is not None:
+            digests.park(self._session.pk, made.halt.size, made.digest)
 
     def _fail(self, error: BaseException) -> None:
         self._failed = True

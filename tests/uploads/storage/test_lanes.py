@@ -1,5 +1,6 @@
 """A few files at a time are written by other threads, in larger blocks, and in order."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -108,6 +109,24 @@ def test_what_the_disk_refuses_another_thread_is_raised_and_raised_again(
     with pytest.raises(OSError, match="No space"):
         blocks.flush()
     blocks.close()
+
+
+@pytest.mark.usefixtures("lanes")
+def test_each_block_that_is_given_to_another_thread_ends_even_if_the_disk_refuses(
+    descriptor: int, disk: Disk
+) -> None:
+    shared: list[int] = []
+    blocks = BlockWriter(
+        descriptor, begun=lambda: shared.append(1), ended=lambda: shared.append(-1)
+    )
+    blocks.write(CONTENT[: SMALL + LARGE])
+    disk.broken = True
+    for _ in range(3):
+        with contextlib.suppress(OSError):
+            blocks.write(CONTENT[:LARGE])
+    blocks.close()
+    assert shared.count(1) >= 2
+    assert sum(shared) == 0
 
 
 def test_a_lane_is_free_again_when_its_file_is_closed_or_forgotten(

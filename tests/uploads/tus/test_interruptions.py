@@ -1,10 +1,13 @@
 """What is left of an upload when the network, the disk or the process fails."""
 
+import errno
 import hashlib
 import os
 import random
+import threading
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.http import HttpResponse
@@ -99,6 +102,19 @@ def test_a_killed_server_keeps_what_it_acknowledged(tus, safe, lost):
     assert only_upload().sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
+@pytest.fixture
+def synced_at_once(monkeypatch):
+    begin_sync = Part.begin_sync
+
+    def begun_and_ended(part: Part) -> Any:
+        syncing = begin_sync(part)
+        syncing.exception()
+        return syncing
+
+    monkeypatch.setattr(Part, "begin_sync", begun_and_ended)
+
+
+@pytest.mark.usefixtures("synced_at_once")
 def test_a_long_body_is_made_durable_on_its_way(tus, monkeypatch):
     monkeypatch.setattr(receiver, "CHECKPOINT_BYTES", 300_000)
     path = tus.create(len(CONTENT))
@@ -109,6 +125,60 @@ def test_a_long_body_is_made_durable_on_its_way(tus, monkeypatch):
     assert durable(tus, path) == 600_000
     assert tus.patch(path, 600_000, CONTENT[600_000:]).status_code == 204
     assert content_of(only_upload()) == CONTENT
+
+
+def test_nobody_waits_for_the_disk_in_the_middle_and_only_what_is_durable_counts(tus, monkeypatch):
+    monkeypatch.setattr(receiver, "CHECKPOINT_BYTES", 300_000)
+    gate, fsync = threading.Event(), os.fsync
+
+    def late(descriptor: int) -> None:
+        if threading.current_thread().name.startswith("syncing"):
+            assert gate.wait(10)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", late)
+    path = tus.create(len(CONTENT))
+    writer = open_at(path)
+    for start in range(0, 500_000, 100_000):
+        writer.write(CONTENT[start : start + 100_000])
+    assert UploadSession.objects.get().offset == 0
+    gate.set()
+    writer.abort()
+    assert durable(tus, path) == 500_000
+    assert tus.patch(path, 500_000, CONTENT[500_000:]).status_code == 204
+    assert content_of(only_upload()) == CONTENT
+
+
+@pytest.mark.usefixtures("synced_at_once")
+def test_what_the_disk_refuses_in_the_middle_never_counts(tus, monkeypatch):
+    monkeypatch.setattr(receiver, "CHECKPOINT_BYTES", 300_000)
+    path = tus.create(len(CONTENT))
+    writer = open_at(path)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", refuse)
+        writer.write(CONTENT[:300_000])
+    with pytest.raises(StorageFailed):
+        writer.write(CONTENT[300_000:400_000])
+    writer.abort()
+    assert durable(tus, path) == 0
+    assert tus.patch(path, 0, CONTENT).status_code == 204
+    assert content_of(only_upload()) == CONTENT
+
+
+def test_a_failed_sync_is_not_made_good_by_a_later_one(monkeypatch):
+    part = Part(uuid4())
+    part.write(CONTENT)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", refuse)
+        part.begin_sync().exception()
+    for ending in (part.sync, part.commit):
+        with pytest.raises(StorageFailed):
+            ending()
+    part.discard()
+
+
+def refuse(_: int) -> None:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_a_server_killed_between_the_blob_and_its_row_makes_one_upload(tus, settings, monkeypatch):
@@ -186,7 +256,7 @@ def test_bytes_are_synced_before_the_row_says_so(tus, monkeypatch):
 
         return noted
 
-    monkeypatch.setattr(Part, "sync", noting("sync", Part.sync))
+    monkeypatch.setattr(Part, "_sync", noting("sync", Part._sync))
     monkeypatch.setattr(claims.Claim, "_change", noting("row", claims.Claim._change))
     tus.patch(path, 0, CONTENT[:1000])
     assert order == ["sync", "row"]
