@@ -28,7 +28,7 @@ from config.startup.preparing import prepare
 list(prepare())
 make_first_accounts(settings.DATA_DIR, "http://127.0.0.1")
 """
-PARTS = {"web": "granian", "worker": "work", "watcher": "watch", "nightly": "nightly"}
+PARTS = {"web": "uvicorn", "worker": "work", "watcher": "watch", "nightly": "nightly"}
 
 
 def free_port() -> int:

@@ -46,7 +46,7 @@ os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survi
 class Hash:
     """The SHA-256 of a stream. Its last piece may still be on its way into it.
 
-    A piece must not be changed after it was given. Not for two threads at once.
+    A piece must not be changed before the next call has returned. Not for two threads at once.
     """
 
     def __init__(

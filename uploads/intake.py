@@ -207,7 +207,7 @@ class Arrival:
         return None if self._hash is None else self._hash.state
 
     def write(self, data: bytes | memoryview) -> None:
-        """Take the next bytes, which must not be changed afterwards.
+        """Take the next bytes, which must not be changed before the next call has returned.
 
         Raises:
             Refusal: at the first byte too many, or as soon as the type is known and denied.
@@ -217,7 +217,7 @@ class Arrival:
             raise QuotaExceeded
         self.size += len(data)
         if not self._media_type:
-            self._head += data[: HEAD_BYTES - len(self._head)]
+            self._head += bytes(data[: HEAD_BYTES - len(self._head)])
             if len(self._head) == HEAD_BYTES:
                 self._judge_head()
         if self.size >= self._look_at:

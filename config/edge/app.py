@@ -4,7 +4,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -102,12 +102,8 @@ class Edge:
             extra = {"request_id": exchange.request_id, "code": error.code}
             logger.warning("an answer was cut", extra=extra)
             return
-        try:
+        with suppress(RequestTimeout):
             await exchange.refuse(error)
-        except RequestTimeout:
-            return
-        if not isinstance(error, Stopping):
-            await exchange.linger()
 
     async def _respond(self, scope: Scope, _receive: Receive, _send: Send) -> None:
         exchange: Exchange = scope[EXCHANGE]
@@ -117,7 +113,6 @@ class Edge:
         )
         exchange.given = reply.answer.headers
         await self._deliver(exchange, reply)
-        await exchange.linger()
 
     async def _environ(self, exchange: Exchange) -> dict[str, Any]:
         """Return the environ, with the whole body in it unless a view will receive that itself."""

@@ -2,11 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
+from config.edge.direct import EXTENSION, DirectBody
 from config.edge.errors import Disconnected, Overloaded, PayloadTooLarge, RequestTimeout
 from config.edge.limits import Limits
-from config.edge.wire import Message, Receive
+from config.edge.wire import Message, Receive, Scope
+
+DISCARD_BYTES = 256 * 1024
 
 
 class Pace:
@@ -70,7 +74,7 @@ class Budget:
 class Body:
     """The request body of one exchange. One reader at a time."""
 
-    def __init__(self, receive: Receive, limits: Limits) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self.received = 0
         self.ended = False
         self.held = 0  # bytes taken from a budget
@@ -78,6 +82,44 @@ class Body:
         self._receive = receive
         self._pace = Pace(limits)
         self._pending: asyncio.Future[Message] | None = None
+        self._offered: Callable[[], DirectBody] | None = scope.get("extensions", {}).get(EXTENSION)
+        self._direct: DirectBody | None = None
+        self._interrupted = False
+
+    @property
+    def is_direct(self) -> bool:
+        """Tell whether it can be read `into` memory of the reader's."""
+        return self._offered is not None
+
+    async def into(self, buffer: memoryview) -> int:
+        """Put what arrives next into `buffer`, and return how many bytes that are.
+
+        They are fewer than it holds at the end and after a pause of the client; none only after
+        `interrupt`. Only for a body that `is_direct`, and that nothing else has read.
+
+        Raises:
+            RequestTimeout: the client is too slow.
+            Disconnected: the client is gone.
+        """
+        direct = self._taken_over()
+        now = time.monotonic()
+        self._pace.begin(now)
+        patience_s = self._pace.patience_s(now)
+        if patience_s <= 0:
+            raise RequestTimeout
+        count = await direct.fill(buffer, patience_s=patience_s)
+        self.received += count
+        self._pace.arrived(count, time.monotonic())
+        self.ended = not direct.left
+        if not count and not self._interrupted:
+            raise Disconnected if direct.gone else RequestTimeout
+        return count
+
+    def interrupt(self) -> None:
+        """Have `into` return now with what it has."""
+        self._interrupted = True
+        if self._direct is not None:
+            self._direct.stop()
 
     async def next(
         self, *, unless: "asyncio.Future[None] | None" = None, within_s: float | None = None
@@ -90,6 +132,10 @@ class Body:
             RequestTimeout: the client is too slow.
             Disconnected: the client is gone.
         """
+        if self._direct is not None:
+            discarded = memoryview(bytearray(DISCARD_BYTES))
+            self._interrupted = False
+            return bytes(discarded[: await self.into(discarded)])
         pending = self._waiting()
         awaited: set[asyncio.Future[Any]] = {pending} if unless is None else {pending, unless}
         patience_s = max(0.0, self._pace.patience_s(time.monotonic()))
@@ -131,6 +177,13 @@ class Body:
         """Wait for nothing more."""
         if self._pending is not None:
             self._pending.cancel()
+
+    def _taken_over(self) -> DirectBody:
+        if self._direct is None:
+            assert self._offered is not None  # noqa: S101 (asked by `is_direct`)
+            self._direct = self._offered()
+            self.asked = True
+        return self._direct
 
     def _waiting(self) -> asyncio.Future[Message]:
         if self._pending is None:

@@ -3,6 +3,18 @@
 from config.errors import AppError
 
 
+class HeadTooLarge(AppError):
+    code = "headers_too_large"
+    status = 431
+    detail = "The headers of this request are too many or too long."
+
+
+class UpgradeUnsupported(AppError):
+    code = "upgrade_unsupported"
+    status = 400
+    detail = "Send a body without an Upgrade header: this server speaks HTTP/1.1."
+
+
 class PayloadTooLarge(AppError):
     code = "payload_too_large"
     status = 413

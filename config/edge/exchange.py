@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from config.edge.body import Body
 from config.edge.environ import path_of
-from config.edge.errors import Disconnected, RequestTimeout
+from config.edge.errors import Disconnected, RequestTimeout, Stopping
 from config.edge.limits import Limits
 from config.edge.wire import (
     BODILESS,
@@ -41,7 +41,7 @@ class Exchange:
         self.limits = limits
         self.method: str = scope["method"]
         self.request_id = _request_id(scope)
-        self.body = Body(receive, limits)
+        self.body = Body(scope, receive, limits)
         self.status = 0  # until the answer begins
         self.given: list[Header] = []  # what Django's answer says in its headers
         self.bytes_out = 0
@@ -80,8 +80,11 @@ class Exchange:
         except TimeoutError:
             raise RequestTimeout from None
 
-    async def answer(self, answer: Answer) -> None:
-        """Send a whole answer."""
+    async def answer(self, answer: Answer, *, linger: bool = True) -> None:
+        """Send a whole answer.
+
+        To the server it ends only when enough of an unread body is discarded.
+        """
         bodiless = answer.status in BODILESS
         headers = answer.headers
         if not bodiless and "content-length" not in {name.lower() for name, _ in headers}:
@@ -89,19 +92,23 @@ class Exchange:
         without = frozenset({"content-length"}) if bodiless else frozenset()
         await self.begin(answer.status, headers, without=without)
         body = b"" if bodiless or self.method == "HEAD" else answer.body
+        if linger and not self.body.ended:
+            await self.piece(body, more=True)
+            await self._linger()
+            body = b""
         await self.piece(body, more=False)
 
     async def refuse(self, error: AppError) -> None:
         """Send `error` as a problem, under the headers that middleware has given already."""
         problem = Answer.of(problem_response(error, self.request_id))
         problem.headers.append(("Cache-Control", "no-store"))
-        await self.answer(problem.under(self.given))
+        await self.answer(problem.under(self.given), linger=not isinstance(error, Stopping))
 
-    async def linger(self) -> None:
+    async def _linger(self) -> None:
         """Discard a little of an unread body, so that the client gets to read the answer."""
         body = self.body
         expects = any(name.lower() == b"expect" for name, _ in self.scope["headers"])
-        if body.ended or (expects and not body.asked):
+        if expects and not body.asked:
             return
         enough = body.received + LINGER_BYTES
         with contextlib.suppress(TimeoutError, Disconnected, RequestTimeout):

@@ -41,10 +41,11 @@ class Receiver(Protocol):
 
     `finish` is called once, after the last piece; its answer must be rendered. If it raises, or
     anything before it does, `abort` is called once instead, and nothing after it. Any call may
-    raise an `AppError`, which becomes the answer at once.
+    raise an `AppError`, which becomes the answer at once. The memory of `data` is the caller's
+    again when the next call has returned.
     """
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes | memoryview) -> None: ...
 
     def finish(self) -> HttpResponse: ...
 

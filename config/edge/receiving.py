@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import mmap
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from queue import Empty, SimpleQueue
 from threading import Lock
 
 from django.http import HttpResponse
@@ -16,7 +18,10 @@ from config.edge.pools import Pools, submit
 
 COLLECT_BYTES = 256 * 1024  # a segment of a blob, and small against a change of thread
 COLLECT_S = 0.02
+PIECE_BYTES = 1024 * 1024  # of a body that is read directly
+CROWD_PIECE_BYTES = 512 * 1024  # the same, where many bodies come at once
 AHEAD = 1  # pieces of a body that wait for a thread
+LINGER_S = 0.01  # for which a thread waits for the next piece; no client can hold it for longer
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +30,8 @@ class Delivery:
     """The calls of one receiver: never two at once, and one finish or one abort at the end.
 
     While threads are free, `AHEAD` pieces may wait for the one that is being written, so that the
-    thread finds the next one at hand.
+    thread finds the next one at hand; and a thread that finds none stays for a moment, since
+    staying costs less than being sent for again.
     """
 
     def __init__(self, receiver: Receiver, pools: Pools, request_id: str) -> None:
@@ -34,10 +40,12 @@ class Delivery:
         self._receiver = receiver
         self._pools = pools
         self._request_id = request_id
-        self._waiting: deque[bytes] = deque()
+        self._pieces: SimpleQueue[bytes | memoryview] = SimpleQueue()
+        self._given = 0  # counted by the loop
+        self._done = 0  # counted by the thread
+        self._moved = asyncio.Event()
         self._turn = Lock()  # over whether the thread goes on
         self._at_work = False
-        self._taken = asyncio.Event()
         self._writing: asyncio.Future[None] | None = None
         self._finishing: asyncio.Future[HttpResponse] | None = None
 
@@ -46,15 +54,26 @@ class Delivery:
         """Tell whether anything has been written."""
         return self._writing is not None
 
-    async def write(self, data: bytes) -> None:
+    @property
+    def held(self) -> int:
+        """Return how many of the pieces that were given last are not the caller's again.
+
+        One that waits, one that is being written, and the one before that, which the receiver may
+        hold on to; in a crowd only the last.
+        """
+        return 1 if self.crowded else AHEAD + 2
+
+    @property
+    def crowded(self) -> bool:
+        """Tell whether to be sparing with memory: there are more bodies than threads for them."""
+        return self._pools.crowded
+
+    async def write(self, data: bytes | memoryview) -> None:
         """Have `data` written after what waits already; in a crowd, return when it is."""
-        while len(self._waiting) >= AHEAD and not self.failed.done():
-            self._taken.clear()
-            await self._taken.wait()
-        if self.failed.done():
-            await self.written()
+        await self._until_unwritten(AHEAD)
+        self._given += 1
         with self._turn:
-            self._waiting.append(data)
+            self._pieces.put(data)
             idle, self._at_work = not self._at_work, True
         if idle:
             self._writing = submit(self._pools.bytes, self._request_id, self._write_all)
@@ -62,25 +81,39 @@ class Delivery:
         if self._pools.crowded:
             await self.written()
 
+    async def written(self) -> None:
+        """Return when nothing is being written. What a write raised is raised here."""
+        await self._until_unwritten(0)
+
+    async def _until_unwritten(self, most: int) -> None:
+        while self._given - self._done > most and not self.failed.done():
+            self._moved.clear()
+            await self._moved.wait()
+        if self.failed.done() and self._writing is not None:
+            await asyncio.shield(self._writing)
+
     def _write_all(self) -> None:
-        while True:
-            with self._turn:
-                if not self._waiting:
-                    self._at_work = False
-                    return
-                data = self._waiting.popleft()
-            self._loop.call_soon_threadsafe(self._taken.set)
+        while (data := self._next()) is not None:
             self._receiver.write(data)
+            del data  # or it would stay in memory until the next one has come
+            self._done += 1
+            self._loop.call_soon_threadsafe(self._moved.set)
+
+    def _next(self) -> bytes | memoryview | None:
+        """Return the piece to write; None if this thread is not needed any more."""
+        if not self._pools.crowded:
+            with suppress(Empty):
+                return self._pieces.get(timeout=LINGER_S)
+        with self._turn:
+            if self._pieces.empty():
+                self._at_work = False
+                return None
+            return self._pieces.get()
 
     def _note(self, writing: "asyncio.Future[None]") -> None:
         if writing.exception() is not None and not self.failed.done():
             self.failed.set_result(None)
-        self._taken.set()
-
-    async def written(self) -> None:
-        """Return when nothing is being written. What a write raised is raised here."""
-        if self._writing is not None:
-            await asyncio.shield(self._writing)
+        self._moved.set()
 
     async def finish(self, rest: bytes) -> HttpResponse:
         """Write `rest`, which may be empty, and return the receiver's answer."""
@@ -104,6 +137,28 @@ class Delivery:
             await submit(self._pools.pages, self._request_id, self._receiver.abort)
         except Exception:
             logger.exception("a receiver failed to abort", extra={"request_id": self._request_id})
+
+
+async def pump_directly(body: Body, delivery: Delivery) -> None:
+    """Write `body`, while what follows is read into memory that is used again."""
+    delivery.failed.add_done_callback(lambda _: body.interrupt())
+    given: deque[memoryview] = deque()
+    spare: list[memoryview] = []
+    while not body.ended:
+        buffer = spare.pop() if spare else _memory_for(delivery)
+        count = await body.into(buffer)
+        given.append(buffer)
+        await delivery.write(buffer[:count])
+        while len(given) > delivery.held:
+            spare.append(given.popleft())
+        if delivery.crowded:
+            del spare[1:]
+    await delivery.written()
+
+
+def _memory_for(delivery: Delivery) -> memoryview:
+    """Return memory for a piece; it takes none before it is used, so slow clients take little."""
+    return memoryview(mmap.mmap(-1, CROWD_PIECE_BYTES if delivery.crowded else PIECE_BYTES))
 
 
 async def pump(body: Body, delivery: Delivery) -> bytes:
@@ -162,7 +217,11 @@ async def receive(
     delivery = Delivery(receiver, pools, exchange.request_id)
     try:
         with interruptible(), pools.stream():
-            rest = await pump(exchange.body, delivery)
+            rest = b""
+            if exchange.body.is_direct:
+                await pump_directly(exchange.body, delivery)
+            else:
+                rest = await pump(exchange.body, delivery)
         return await delivery.finish(rest)
     except BaseException:
         await delivery.settle()

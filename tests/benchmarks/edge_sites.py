@@ -14,7 +14,10 @@ from django.urls import path
 from django.views import View
 
 from config.edge import receive_body, send_content
+from config.edge.body import Body
 from config.edge.handover import PIECE_BYTES
+from config.edge.limits import Limits
+from config.edge.receiving import PIECE_BYTES as PIECE_BYTES_IN
 
 PIECE = bytes(PIECE_BYTES)
 
@@ -27,11 +30,11 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
         return
-    count, more = 0, scope["method"] == "PUT"
-    while more:
-        message = await receive()
-        count += len(message["body"])
-        more = message["more_body"]
+    body = Body(scope, receive, Limits())
+    body.ended = scope["method"] != "PUT"
+    buffer = memoryview(bytearray(PIECE_BYTES_IN))
+    while not body.ended:
+        await (body.into(buffer) if body.is_direct else body.next())
     size = int(scope["path"][1:] or 0) if scope["path"][1:].isdigit() else 0
     headers = [(b"content-length", str(size).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -47,7 +50,7 @@ class Counter:
     def __init__(self) -> None:
         self.count = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self.count += len(data)
 
     def finish(self) -> HttpResponse:
@@ -64,7 +67,7 @@ class Hasher(Counter):
         super().__init__()
         self._digest = hashlib.sha256()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self._digest.update(data)
 
 

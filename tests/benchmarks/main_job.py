@@ -64,7 +64,7 @@ class Running:
 
     def part(self, name: str) -> list[psutil.Process]:
         """Return the processes of the web server or of the worker, children included."""
-        mark = {"web": "granian", "worker": "work", "watcher": "watch"}[name]
+        mark = {"web": "uvicorn", "worker": "work", "watcher": "watch"}[name]
         heads = [p for p in self.main.children() if mark in p.cmdline()]
         return [q for p in heads for q in [p, *p.children(recursive=True)]]
 

@@ -65,7 +65,7 @@ class RawReceiver:
         self._answer = answer
         self._sha256 = sha256
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self._arrival.write(data)
 
     def finish(self) -> HttpResponse:
@@ -98,12 +98,12 @@ class MultipartReceiver:
         self._form_digest = hashlib.sha256() if sha256 else None
         self._file_sha256: bytes | None = None
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         if self._form_digest is not None:
             self._form_digest.update(data)
         self._around_bytes += len(data)
         try:
-            for event in self._parser.parse(data):
+            for event in self._parser.parse(bytes(data)):
                 self._take(event)
         except ParserLimitReached:
             raise TooManyParts from None

@@ -98,7 +98,7 @@ class WhileSignedIn:
         self._receiver = receiver
         self._still_signed_in = still_signed_in
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self._receiver.write(data)
 
     def finish(self) -> HttpResponse:
@@ -117,7 +117,7 @@ class WhileClaimed:
         self._receiver = receiver
         self._claim = claim
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self._receiver.write(data)
         self._claim.renew()
 

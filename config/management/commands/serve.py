@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from config.edge.serving import granian_command
+from config.edge.serving import server_command
 from config.startup.preflight import CannotStart, address_from
 
 
@@ -17,5 +17,5 @@ class Command(BaseCommand):
             address = address_from(os.environ)
         except CannotStart as error:
             raise CommandError(str(error)) from None
-        command = granian_command(host=address.host, port=address.port)
+        command = server_command(host=address.host, port=address.port)
         os.execv(command[0], command)  # noqa: S606 - a fixed command line; signals reach it directly

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from config.edge.serving import granian_command
+from config.edge.serving import server_command
 from config.startup.first_login import FILE_NAME, make_first_accounts
 from config.startup.preflight import (
     Address,
@@ -76,7 +76,7 @@ def parts(address: Address) -> list[Part]:
     """Return the programs of the system."""
     manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
     return [
-        Part("web", granian_command(host=address.host, port=address.port)),
+        Part("web", server_command(host=address.host, port=address.port)),
         Part("worker", [*manage, "work"]),
         Part("watcher", [*manage, "watch"]),
         Part("nightly", [*manage, "nightly"]),

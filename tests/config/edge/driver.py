@@ -79,6 +79,11 @@ class Connection:
                 self._changed.clear()
                 await self._changed.wait()
 
+    @property
+    def answered(self) -> bool:
+        """Tell whether the client has all of the answer, whatever else the server waits for."""
+        return bool(self.status) and len(self.body) == int(self.header("Content-Length") or 0)
+
     async def end(self, timeout_s: float = 30) -> "Connection":
         """Wait until the edge has returned."""
         async with asyncio.timeout(timeout_s):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from config.edge.serving import granian_command
+from config.edge.serving import server_command
 from tests.stack import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,10 +23,10 @@ class Server:
 
     def __init__(self, application: str, options: Sequence[str] = ()) -> None:
         self.port = free_port()
-        command = granian_command(host="127.0.0.1", port=self.port, application=application)
+        command = server_command(host="127.0.0.1", port=self.port, application=application)
         self.process = subprocess.Popen([*command, *options], cwd=ROOT, env=dict(os.environ))
         self._wait_until_it_answers()
-        (self.worker,) = psutil.Process(self.process.pid).children()
+        self.worker = psutil.Process(self.process.pid)
 
     def _wait_until_it_answers(self) -> None:
         for _ in range(200):

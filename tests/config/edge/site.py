@@ -1,5 +1,6 @@
 """A tiny site whose views use the edge, and a journal of what its receivers lived through."""
 
+import hashlib
 import json
 import threading
 import time
@@ -49,7 +50,7 @@ class Recorder:
         self.received = bytearray()
         self.count = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self.threads.add(threading.current_thread().name)
         self.sizes.append(len(data))
         self.begun.append("write")
@@ -78,6 +79,35 @@ class Recorder:
             raise Forbidden
         if self.fail == f"{place}-crash":
             raise RuntimeError("a receiver crashed")
+
+
+class Holder(Recorder):
+    """A receiver that holds on to a piece until the next call, as it may."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._held: bytes | memoryview = b""
+        self._digest = self._digest_of(b"")
+        self._all = hashlib.sha256()
+
+    def write(self, data: bytes | memoryview) -> None:
+        super().write(data)
+        self._check()
+        self._held, self._digest = data, self._digest_of(data)
+        self._all.update(data)
+
+    def finish(self) -> HttpResponse:
+        self._check()
+        super().finish()
+        return JsonResponse({"sha256": self._all.hexdigest()}, status=201)
+
+    def _check(self) -> None:
+        if self._digest_of(self._held) != self._digest:
+            self.journal.append("a held piece was changed")
+
+    @staticmethod
+    def _digest_of(data: bytes | memoryview) -> str:
+        return hashlib.sha256(data).hexdigest()
 
 
 class Source(BytesSource):
@@ -155,6 +185,15 @@ class Receiving(View):
 
     def patch(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse(str(len(request.body)))
+
+
+class Holding(View):
+    """Receives with a receiver that needs the piece before."""
+
+    receives = frozenset({"PUT"})
+
+    def put(self, request: HttpRequest) -> HttpResponse:
+        return receive_body(request, Holder(write_s=float(request.GET["write_s"])))
 
 
 class Counting(View):
@@ -311,6 +350,7 @@ urlpatterns = [
     path("sleep", sleep),
     path("receive", Receiving.as_view()),
     path("count", Counting.as_view()),
+    path("hold", Holding.as_view()),
     path("misled", Misled.as_view()),
     path("guarded", Guarded.as_view()),
     path("content", content),

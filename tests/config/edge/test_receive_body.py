@@ -200,7 +200,7 @@ def test_a_body_is_refused_while_it_still_arrives(edge: Edge) -> None:
     async def scenario() -> Connection:
         connection = Connection(edge, "POST", "/receive?fail=write", ENDLESS)
         connection.feed(b"MZ")
-        await connection.until(lambda c: c.complete, timeout_s=10)
+        await connection.until(lambda c: c.answered, timeout_s=10)
         connection.disconnect()
         return await connection.end()
 

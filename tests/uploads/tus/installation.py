@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import psutil
 
-from config.edge.serving import granian_command
+from config.edge.serving import server_command
 from tests.stack import free_port, prepare
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,7 +54,7 @@ class Installation:
 
     def start(self) -> None:
         """Start the web process, and return when it answers."""
-        command = granian_command(host="127.0.0.1", port=self.port)
+        command = server_command(host="127.0.0.1", port=self.port)
         with self._output() as output:
             self.web = subprocess.Popen(
                 command,
@@ -90,7 +90,7 @@ class Installation:
 
     def worker(self) -> psutil.Process:
         assert self.web is not None
-        return psutil.Process(self.web.pid).children()[0]
+        return psutil.Process(self.web.pid)
 
     def request(
         self, method: str, path: str, body: Any = b"", headers: dict[str, str] | None = None
