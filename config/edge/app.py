@@ -117,7 +117,7 @@ class Edge:
     async def _environ(self, exchange: Exchange) -> dict[str, Any]:
         """Return the environ, with the whole body in it unless a view will receive that itself."""
         scope, body = exchange.scope, exchange.body
-        length = declared_length(scope)
+        length = exchange.length = declared_length(scope)
         if length == 0:
             body.ended = True
         elif takes_body_itself(path_info(scope), exchange.method):

@@ -28,6 +28,9 @@ from config.problems import problem_response
 # an early answer is followed by so much discarding, which is enough for what is under way.
 LINGER_BYTES = 8 * 1024 * 1024
 LINGER_S = 2
+# What is left of a small body is read before an early answer, so that the connection can go on.
+SMALL_BYTES = 64 * 1024
+SMALL_S = 1
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds
 
 logger = logging.getLogger("strongroom.access")
@@ -42,6 +45,7 @@ class Exchange:
         self.method: str = scope["method"]
         self.request_id = _request_id(scope)
         self.body = Body(scope, receive, limits)
+        self.length: int | None = None  # of the body, where it is declared
         self.status = 0  # until the answer begins
         self.given: list[Header] = []  # what Django's answer says in its headers
         self.bytes_out = 0
@@ -56,17 +60,17 @@ class Exchange:
         await self._send(message)
 
     async def begin(self, status: int, headers: list[Header], *, without: frozenset[str]) -> None:
-        """Send status and headers, except those named in `without`."""
+        """Send status and headers, except those named in `without`.
+
+        Over a body that was not read to its end they say that the connection closes.
+        """
         names = {name.lower() for name, _ in headers}
         own = [("X-Request-ID", self.request_id), ("X-Content-Type-Options", "nosniff")]
         headers = headers + [(name, value) for name, value in own if name.lower() not in names]
-        await self.send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": encoded(headers, without=without),
-            }
-        )
+        lines = encoded(headers, without=without)
+        if not self.body.ended:
+            lines.append((b"connection", b"close"))
+        await self.send({"type": "http.response.start", "status": status, "headers": lines})
 
     async def piece(self, data: bytes, *, more: bool) -> None:
         """Send a piece of the answer's body, if the client takes it within the idle time.
@@ -85,6 +89,8 @@ class Exchange:
 
         To the server it ends only when enough of an unread body is discarded.
         """
+        if linger and self.length is not None and self.length <= SMALL_BYTES:
+            await self._discard(SMALL_BYTES, SMALL_S)
         bodiless = answer.status in BODILESS
         headers = answer.headers
         if not bodiless and "content-length" not in {name.lower() for name, _ in headers}:
@@ -94,7 +100,7 @@ class Exchange:
         body = b"" if bodiless or self.method == "HEAD" else answer.body
         if linger and not self.body.ended:
             await self.piece(body, more=True)
-            await self._linger()
+            await self._discard(LINGER_BYTES, LINGER_S)
             body = b""
         await self.piece(body, more=False)
 
@@ -104,15 +110,15 @@ class Exchange:
         problem.headers.append(("Cache-Control", "no-store"))
         await self.answer(problem.under(self.given), linger=not isinstance(error, Stopping))
 
-    async def _linger(self) -> None:
-        """Discard a little of an unread body, so that the client gets to read the answer."""
+    async def _discard(self, most_bytes: int, most_s: float) -> None:
+        """Read a little of an unread body, and throw it away."""
         body = self.body
         expects = any(name.lower() == b"expect" for name, _ in self.scope["headers"])
-        if expects and not body.asked:
+        if body.ended or (expects and not body.asked):
             return
-        enough = body.received + LINGER_BYTES
+        enough = body.received + most_bytes
         with contextlib.suppress(TimeoutError, Disconnected, RequestTimeout):
-            async with asyncio.timeout(LINGER_S):
+            async with asyncio.timeout(most_s):
                 while not body.ended and body.received < enough:
                     await body.next()
 

@@ -10,6 +10,7 @@ from django.test import Client, RequestFactory
 
 from config.edge import receive_body
 from config.edge.app import Edge
+from config.edge.exchange import SMALL_BYTES
 from config.edge.receiving import COLLECT_BYTES
 from tests.config.edge import site
 from tests.config.edge.driver import Connection, Headers, fetch
@@ -87,6 +88,26 @@ def test_a_refusal_by_the_gate_discards_only_a_little(edge: Edge) -> None:
     page = asyncio.run(scenario())
     assert page.status == 401
     assert 8 <= page.receives <= 9
+
+
+@pytest.mark.parametrize(
+    ("length", "sent", "closes"),
+    [(3, b"abc", False), (3, b"", True), (SMALL_BYTES + 1, b"abc", True)],
+    ids=["small", "small and late", "large"],
+)
+def test_an_early_answer_says_whether_the_connection_goes_on(
+    edge: Edge, length: int, sent: bytes, closes: bool
+) -> None:
+    async def scenario() -> Connection:
+        headers = [("Content-Length", str(length)), ("Authorization", "none")]
+        connection = Connection(edge, "POST", "/receive", headers)
+        if sent:
+            connection.feed(sent, more=len(sent) < length)
+        return await connection.end()
+
+    page = asyncio.run(scenario())
+    assert page.status == 401
+    assert page.header("Connection") == ("close" if closes else None)
 
 
 def test_lingering_after_an_answer_ends_by_itself(edge: Edge) -> None:
