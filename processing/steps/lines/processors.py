@@ -92,6 +92,8 @@ class Words:
         found = [False] * len(lines)
         if present:
             lowered = text.split("\n")
+            if len(lowered) != len(lines):  # a template may put the end of a line into a line
+                lowered = [line.lower() for line in lines]
             for word in present:
                 for at in [at for at, line in enumerate(lowered) if word in line]:
                     found[at] = found[at] or bool(self._whole.search(lowered[at]))

@@ -128,6 +128,12 @@ def test_whole_words_are_found_in_any_case_and_nothing_else(lines: list[str]) ->
     assert Words(words).found_in(lines) == expected
 
 
+def test_a_line_with_the_end_of_a_line_in_it_moves_no_other() -> None:
+    lines = ["one\ntwo", "an error", "three"]
+    assert Words(["error"]).found_in(lines) == [False, True, False]
+    assert Words(["two", "three"]).found_in(lines) == [True, False, True]
+
+
 def test_the_first_rule_that_finds_something_wins() -> None:
     rules: list[JSON] = [
         {"tag": "second", "pattern": r"^\d+ "},
