@@ -1,15 +1,19 @@
 """Plays the transport's part against a connection, in one process and without sockets."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from config.edge.body import Body
 from config.edge.connection import Connection
+from config.edge.limits import Limits
 
 App = Any
+HANGS_S = 60.0  # a guard against waiting for ever, no bound
+GET = b"GET /page HTTP/1.1\r\nHost: testserver\r\n"
 
 
 class Wire(asyncio.Transport):
@@ -55,7 +59,7 @@ class Wire(asyncio.Transport):
         await self._until(self.is_closing)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS_S):
             while not condition():  # noqa: ASYNC110 (a transport has no event for that)
                 await asyncio.sleep(0.005)
 
@@ -95,3 +99,55 @@ class Wire(asyncio.Transport):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return {"sockname": ("127.0.0.1", 8000), "peername": ("192.0.2.7", 4711)}.get(name, default)
+
+
+class Site:
+    """An application that answers every request, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Any] = []
+        self.bodies: list[bytes] = []
+        self.failed: list[Exception] = []
+        self.limits = Limits()
+        self.room = 300_000  # how much of a large body is read at a time
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scopes.append(scope)
+        body = Body(scope, receive, self.limits)
+        try:
+            self.bodies.append(await (self._large(body) if body.is_direct else self._small(body)))
+        except Exception as error:
+            self.failed.append(error)
+            raise
+        head = {"type": "http.response.start", "status": 200}
+        await send({**head, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async def _small(self, body: Body) -> bytes:
+        pieces = [await body.next()]
+        while not body.ended:
+            pieces.append(await body.next())
+        return b"".join(pieces)
+
+    async def _large(self, body: Body) -> bytes:
+        found, buffer = b"", memoryview(bytearray(self.room))
+        while not body.ended:
+            found += buffer[: await body.into(buffer)]
+        return found
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(scenario)
+
+
+def put(size: int, *headers: bytes) -> bytes:
+    lines = [b"PUT /file HTTP/1.1", b"Host: testserver", b"Content-Length: %d" % size, *headers]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+async def send_all(wire: Wire, data: bytes, at_once: int = 100_000) -> None:
+    """Send as a client does that waits while nobody reads."""
+    async with asyncio.timeout(HANGS_S):
+        while data:
+            data = data[wire.offer(data[:at_once]) :]
+            await asyncio.sleep(0)

@@ -1,0 +1,183 @@
+"""Large bodies, which are read past the parser."""
+
+import asyncio
+import random
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from config.edge import direct
+from config.edge.body import Body
+from config.edge.connection import DIRECT_BYTES
+from config.edge.errors import Disconnected, RequestTimeout
+from config.edge.limits import Limits
+from config.edge.receiving import PIECE_BYTES
+from tests.config.edge.site import Recorder
+from tests.config.edge.wire import GET, HANGS_S, Site, Wire, put, run, send_all
+
+LARGE = bytes(range(256)) * (DIRECT_BYTES // 256) + b"the rest"
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.mark.parametrize("early", [0, 1, 200_000])
+def test_a_large_body_is_read_past_the_parser_and_the_connection_goes_on(site, early) -> None:
+    async def scenario() -> None:
+        wire = Wire(site)
+        wire.send(put(len(LARGE)) + LARGE[:early])
+        await asyncio.sleep(0.01)
+        assert wire.get_protocol() is not wire.connection
+        await send_all(wire, LARGE[early:])
+        await wire.until_written(b"hello")
+        assert wire.get_protocol() is wire.connection
+        wire.send(GET + b"\r\n")
+        await asyncio.sleep(0.01)
+        assert wire.written.count(b"hello") == 2
+        assert not wire.closed
+
+    run(scenario())
+    assert site.bodies == [LARGE, b""]
+
+
+def test_no_byte_behind_a_large_body_is_taken_for_it(site) -> None:
+    async def scenario() -> None:
+        wire = Wire(site)
+        wire.send(put(len(LARGE)))
+        await asyncio.sleep(0.01)
+        await send_all(wire, LARGE + GET + b"\r\n", at_once=2 * len(LARGE))
+        await wire.until_written(b"hello", times=2)
+
+    run(scenario())
+    assert site.bodies == [LARGE, b""]
+
+
+def test_a_small_body_and_one_of_unknown_length_come_through_the_parser(site) -> None:
+    async def scenario() -> None:
+        wire = Wire(site)
+        wire.send(put(DIRECT_BYTES - 1))
+        await asyncio.sleep(0.01)
+        await send_all(wire, bytes(DIRECT_BYTES - 1))
+        await wire.until_written(b"hello")
+        wire.send(b"PUT /file HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await send_all(wire, b"%x\r\n" % len(LARGE) + LARGE + b"\r\n0\r\n\r\n")
+
+    run(scenario())
+    assert site.bodies[0] == bytes(DIRECT_BYTES - 1)
+    assert not any("extensions" in scope for scope in site.scopes)
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(site) -> None:
+    async def scenario() -> None:
+        wire = Wire(site)
+        wire.send(put(len(LARGE), b"Expect: 100-continue"))
+        await wire.until_written(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await send_all(wire, LARGE)
+        await wire.until_written(b"hello")
+        assert wire.written.count(b"100 Continue") == 1
+
+    run(scenario())
+
+
+def test_a_client_that_leaves_in_a_large_body_is_gone(site) -> None:
+    async def scenario() -> None:
+        wire = Wire(site)
+        wire.send(put(len(LARGE)) + b"abc")
+        await asyncio.sleep(0.05)
+        wire.leave()
+        await asyncio.sleep(0.05)
+
+    run(scenario())
+    assert [type(error) for error in site.failed] == [Disconnected]
+
+
+def test_a_client_that_left_before_its_large_body_was_asked_for_is_gone_at_once() -> None:
+    failed: list[Exception] = []
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.05)
+        try:
+            await Body(scope, receive, Limits()).into(memoryview(bytearray(1000)))
+        except Disconnected as error:
+            failed.append(error)
+
+    async def scenario() -> None:
+        wire = Wire(slow)
+        wire.send(put(len(LARGE)))
+        await asyncio.sleep(0.01)
+        wire.leave()
+        await asyncio.sleep(1)
+
+    run(scenario())
+    assert len(failed) == 1
+
+
+def test_what_has_come_is_given_when_the_client_pauses(site, monkeypatch) -> None:
+    monkeypatch.setattr(direct, "PAUSE_S", 0.02)
+    found: list[bytes] = []
+
+    async def scenario() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            body, buffer = Body(scope, receive, Limits()), memoryview(bytearray(1000))
+            found.append(bytes(buffer[: await body.into(buffer)]))
+            found.append(bytes(buffer[: await body.into(buffer)]))
+
+        wire = Wire(app)
+        wire.send(put(len(LARGE)))
+        await asyncio.sleep(0.01)
+        for piece in (b"one", b"two"):
+            wire.send(piece)
+            await asyncio.sleep(0.2)
+
+    run(scenario())
+    assert found == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "every_s"),
+    [(Limits(body_idle_s=0.1), 1), (Limits(body_grace_s=0.2, min_bytes_per_s=1000), 0.01)],
+    ids=["nothing", "a trickle"],
+)
+def test_a_large_body_that_comes_too_slowly_is_cut(site, limits, every_s) -> None:
+    site.limits = limits
+
+    async def scenario() -> None:
+        wire = Wire(site)
+        wire.send(put(len(LARGE)))
+        async with asyncio.timeout(HANGS_S):
+            while not site.failed:
+                await asyncio.sleep(every_s)
+                if not wire.paused and not wire.closed:
+                    wire.send(b"x")
+
+    run(scenario())
+    assert [type(error) for error in site.failed] == [RequestTimeout]
+
+
+@pytest.mark.parametrize("streams", [1, 3], ids=["alone", "in a crowd"])
+@pytest.mark.parametrize("write_s", [0, 0.003], ids=["fast disk", "slow disk"])
+def test_pieces_are_used_again_only_when_their_receiver_is_done(
+    make_edge, streams, write_s
+) -> None:
+    edge = make_edge(byte_threads=2)
+    content = random.Random(7).randbytes(12 * PIECE_BYTES + 12_345)
+    head = b"PUT /hold?write_s=%g HTTP/1.1\r\nHost: testserver\r\nContent-Length: %d\r\n\r\n"
+
+    async def upload() -> bytes:
+        wire = Wire(edge)
+        wire.send(head % (write_s, len(content)))
+        await send_all(wire, content, at_once=300_000)
+        await wire.until_written(b"sha256")
+        return wire.written
+
+    async def scenario() -> list[bytes]:
+        return await asyncio.gather(*(upload() for _ in range(streams)))
+
+    answers = asyncio.run(scenario())
+    assert [sha256(content).hexdigest().encode() in answer for answer in answers] == [
+        True
+    ] * streams
+    assert Recorder.journal == ["finish"] * streams
