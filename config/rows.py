@@ -6,7 +6,8 @@ and most values are what a driver takes as it is, so nobody has to be asked.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC
+from typing import Any, TypeVar
 
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,11 +21,38 @@ from django.db.models import (
     Model,
     UUIDField,
 )
+from django.db.models.base import ModelState
 from django.db.models.constants import OnConflict
 from django.db.models.sql import InsertQuery
 
 TAKEN_AS_THEY_ARE = (BinaryField, CharField, FloatField, IntegerField)
 TAKEN_BY_TYPE = (DateTimeField, UUIDField)  # as they are, or as the database writes them
+
+M = TypeVar("M", bound=Model)
+
+
+def made(model: type[M], related: dict[str, Model] | None = None, **values: Any) -> M:
+    """Return a new instance, as `model(**values)` does, in a fifth of the time.
+
+    Values are given by the names of columns; what is not given has the same default as any other
+    instance, so those that are made anew each time, such as ids, have to be given. `related` are
+    the instances that foreign keys among the values point to. As with `insert`, no signals.
+    """
+    if model not in _BLANKS:
+        blank = model()
+        _BLANKS[model] = {
+            field.attname: getattr(blank, field.attname)
+            for field in model._meta.concrete_fields
+            if not (field.has_default() and callable(field.default))
+        }
+    instance = model.__new__(model)
+    vars(instance).update(_BLANKS[model], _state=ModelState(), **values)
+    if related:
+        instance._state.fields_cache.update(related)
+    return instance
+
+
+_BLANKS: dict[type[Model], dict[str, Any]] = {}
 
 
 def insert(rows: Sequence[Model], *, or_ignore: bool = False) -> None:
@@ -65,9 +93,18 @@ def _column(field: Any, rows: Sequence[Model], connection: BaseDatabaseWrapper) 
     if isinstance(kind, TAKEN_AS_THEY_ARE):
         return [getattr(row, field.attname) for row in rows]
     values = [field.pre_save(row, add=True) for row in rows]
+    if isinstance(kind, DateTimeField) and connection.vendor == "sqlite":
+        return [_moment(value, kind, connection) for value in values]
     if isinstance(kind, TAKEN_BY_TYPE):
         return [kind.get_db_prep_value(value, connection, prepared=True) for value in values]
     return [kind.get_db_prep_save(value, connection) for value in values]
+
+
+def _moment(value: Any, field: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return a moment as SQLite's backend writes it; most are in its own zone already."""
+    if value is not None and value.tzinfo is UTC and connection.timezone is UTC:
+        return str(value.replace(tzinfo=None))
+    return field.get_db_prep_value(value, connection, prepared=True)
 
 
 def _write(

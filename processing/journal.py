@@ -15,9 +15,8 @@ from functools import cache
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 
-from config.events.announce import announce_all, news
+from config.events.announce import news
 from config.events.models import Event
 from processing.artifacts import Draft
 from processing.models import StepRecord, StepState
@@ -27,7 +26,8 @@ from processing.webhooks.models import Delivery
 logger = logging.getLogger(__name__)
 
 VISIBLE_WITHIN_S = 0.2  # nobody who looks at a page sees the difference
-AT_ONCE = 8  # artifacts that are made durable at the same time
+AT_ONCE = 8  # artifacts that are made durable at the same time, where the disk is slow
+SLOW_S = 0.001  # it is when one artifact takes longer than this
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,17 @@ class Journal:
         if not entries:
             return
         failed = self._make_durable(entries)
-        with transaction.atomic():
-            ours = settle(
-                held=[entry.claim for entry in entries if entry.ending is None],
-                endings={entry.claim: entry.ending for entry in entries if entry.ending},
-            )
+
+        def write(ours: set[UUID]) -> list[Event]:
             written = [entry for entry in entries if entry.claim.run_id in ours]
             traces.write([note for entry in written for note in entry.notes.values()])
-            announce_all([event for entry in written for event in _news(entry)])
+            return [event for entry in written for event in _news(entry)]
+
+        ours = settle(
+            held=[entry.claim for entry in entries if entry.ending is None],
+            endings={entry.claim: entry.ending for entry in entries if entry.ending},
+            write=write,
+        )
         self._lost.update(failed)
         for entry in entries:
             if entry.claim.run_id not in ours:
@@ -118,7 +121,8 @@ class Journal:
         if settings.PROCESSING["OTLP_ENDPOINT"]:
             from processing import spans  # noqa: PLC0415 - needs an extra
 
-            spans.send([entry.claim.run_id for entry in written if entry.ending])
+            ended = {entry.claim.run_id for entry in entries if entry.ending}
+            spans.send(ours & ended)
 
     def _entry(self, claim: Claim) -> Entry:
         if claim in self._lost:
@@ -157,10 +161,18 @@ class Journal:
 
 
 def _commit(drafts: Sequence[Draft]) -> list[Exception | None]:
-    """Make artifacts durable; together they wait for the disk once. Return what went wrong."""
-    if len(drafts) < 2:
-        return [_commit_one(draft) for draft in drafts]
-    return list(_pool().map(_commit_one, drafts))
+    """Make artifacts durable, and return what went wrong with each.
+
+    One after the other where the disk is fast: threads cost more processor time than they save.
+    As soon as one has to wait, the rest waits together.
+    """
+    errors: list[Exception | None] = []
+    for number, draft in enumerate(drafts, 1):
+        began = time.monotonic()
+        errors.append(_commit_one(draft))
+        if time.monotonic() - began > SLOW_S and number < len(drafts):
+            return [*errors, *_pool().map(_commit_one, drafts[number:])]
+    return errors
 
 
 def _commit_one(draft: Draft) -> Exception | None:

@@ -4,7 +4,6 @@ A record is noted in the journal when a step begins and when it ends, however it
 writes what it holds in one transaction, under the fences of the claims.
 """
 
-import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,12 +16,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from config.errors import AppError
-from config.rows import insert
+from config.ids import uuid7
+from config.rows import insert, made
 from processing import caps
 from processing.artifacts import Draft, Drafts
 from processing.definitions import definition_of
 from processing.journal import Journal, Note
 from processing.models import Artifact, Run, StepRecord, StepState
+from processing.outputs import open_output, seal_output
 from processing.pipelines import InvalidPipeline
 from processing.queue import Claim, ClaimLost
 from processing.sandbox import StepOutcome
@@ -31,7 +32,6 @@ from processing.steps.contract import Output, StepFailed
 from processing.webhooks import outbox
 from processing.webhooks.models import Delivery
 from uploads import search, verdicts
-from uploads.encryption import seal, unseal
 from uploads.keys import upload_key, upload_keys
 from uploads.models import Blob
 
@@ -83,16 +83,20 @@ def recorded(work: Work, *, position: int, step: str, kind: str) -> Iterator[Rec
         ClaimLost: another worker has the run, as far as is known by now.
         NoTurn: too many are at this step.
     """
-    record = StepRecord(
-        run=work.run,
+    started_at = timezone.now()
+    record = made(
+        StepRecord,
+        {"run": work.run},
+        id=uuid7(),
+        run_id=work.run.pk,
         position=position,
         step=step,
         kind=kind,
         attempt=work.claim.fence,
         state=StepState.RUNNING,
-        started_at=timezone.now(),
+        queue_ms=_ms(work.ready_at, started_at),
+        started_at=started_at,
     )
-    record.queue_ms = _ms(work.ready_at, record.started_at)
     caps.admit(work.journal, work.claim, Note(record))
     recording = Recording(Drafts(work.run.upload, work.key))
     began = time.monotonic()
@@ -215,15 +219,9 @@ def write(notes: Sequence[Note]) -> None:
     insert(fresh)
     for record in known:
         record.save()
-    made = [
-        (note.record, draft, Blob(pk=draft.blob_id, upload=note.record.run.upload, size=draft.size))
-        for note in notes
-        for draft in note.drafts
-    ]
-    for _, _, blob in made:
-        blob.is_content = False
-    insert([blob for _, _, blob in made])
-    insert([_artifact(*each) for each in made])
+    outputs = [(note.record, draft) for note in notes for draft in note.drafts]
+    insert([_blob(*output) for output in outputs])
+    insert([_artifact(*output) for output in outputs])
     for note in notes:
         if note.terms is not None:
             search.index(note.record.run.upload, note.terms)
@@ -237,10 +235,22 @@ def write(notes: Sequence[Note]) -> None:
     outbox.put([delivery for note in notes for delivery in note.deliveries])
 
 
-def _artifact(record: StepRecord, draft: Draft, blob: Blob) -> Artifact:
-    return Artifact(
-        record=record,
-        blob=blob,
+def _blob(record: StepRecord, draft: Draft) -> Blob:
+    return made(
+        Blob,
+        id=draft.blob_id,
+        upload_id=record.run.upload_id,
+        size=draft.size,
+        is_content=False,
+    )
+
+
+def _artifact(record: StepRecord, draft: Draft) -> Artifact:
+    return made(
+        Artifact,
+        id=uuid7(),
+        record_id=record.pk,
+        blob_id=draft.blob_id,
         name=draft.name,
         media_type=draft.media_type,
         size=draft.size,
@@ -255,7 +265,7 @@ def _complete(work: Work, record: StepRecord, recording: Recording, began: float
         record.cpu_ms, record.max_rss_bytes = outcome.cpu_ms, outcome.max_rss_bytes
         record.bytes_in, record.bytes_out = outcome.bytes_in, outcome.bytes_out
         if record.state == StepState.SUCCEEDED:
-            record.sealed_output = _seal(_kept(outcome.output, record), record, work.key)
+            record.sealed_output = seal_output(_kept(outcome.output, record), record, work.key)
 
 
 def _kept(output: Output, record: StepRecord) -> Output:
@@ -295,11 +305,11 @@ def take_over(source: Run, target: Run, *, positions: Collection[int]) -> list[s
     records = _succeeded(source).filter(position__in=positions).prefetch_related("artifacts")
     for record in records:
         artifacts = list(record.artifacts.all())
-        output = _unseal(record, key)
+        output = open_output(record, key)
         record.pk = StepRecord._meta.pk.get_default()
         record._state.adding = True
         record.run, record.attempt, record.caused_by = target, 0, f"run {source.pk}"
-        record.sealed_output = _seal(output, record, key)
+        record.sealed_output = seal_output(output, record, key)
         record.save(force_insert=True)
         for artifact in artifacts:
             artifact.pk = Artifact._meta.pk.get_default()
@@ -317,7 +327,7 @@ def outputs_so_far(work: Work) -> Outputs:
     if work.claim.fence == 1 and not work.run.from_step:
         return {}
     records = _succeeded(work.run).filter(position__gte=0)
-    return {record.step: _unseal(record, work.key) or {} for record in records}
+    return {record.step: open_output(record, work.key) or {} for record in records}
 
 
 def text_of(work: Work, step: str) -> Artifact | None:
@@ -337,16 +347,14 @@ def checks_so_far(work: Work) -> Outputs:
     if work.claim.fence == 1:
         return {}
     records = _succeeded(work.run).filter(position__lt=0)
-    return {record.step: _unseal(record, work.key) or {} for record in records}
+    return {record.step: open_output(record, work.key) or {} for record in records}
 
 
 def trace_of(run: Run) -> list[StepView]:
     """Return all records of a run, attempts included, in order; a fixed number of queries."""
     key = upload_key(run.upload_id)
     records = run.records.prefetch_related("artifacts").order_by("position", "attempt")
-    return [
-        StepView(record, _unseal(record, key), list(record.artifacts.all())) for record in records
-    ]
+    return [StepView(each, open_output(each, key), list(each.artifacts.all())) for each in records]
 
 
 @dataclass(frozen=True)
@@ -368,32 +376,9 @@ def effects_of(runs: Collection[Run]) -> dict[UUID, dict[str, Effect]]:
     for record in records.order_by("position"):
         key = keys[uploads[record.run_id]]
         artifacts = list(record.artifacts.all())
-        effects[record.run_id][record.step] = Effect(_unseal(record, key) or {}, artifacts)
+        effects[record.run_id][record.step] = Effect(open_output(record, key) or {}, artifacts)
     return effects
 
 
 def _succeeded(run: Run) -> QuerySet[StepRecord]:
     return run.records.filter(state=StepState.SUCCEEDED).order_by("position")
-
-
-_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def _seal(output: Output | None, record: StepRecord, key: bytes) -> bytes | None:
-    if output is None:
-        return None
-    text = _encode_json(output).encode("utf-8", "surrogatepass")
-    return seal(text, key=key, context=_context(record))
-
-
-def _unseal(record: StepRecord, key: bytes) -> Output | None:
-    if record.sealed_output is None:
-        return None
-    text = unseal(bytes(record.sealed_output), key=key, context=_context(record))
-    output: Output = json.loads(text)
-    return output
-
-
-def _context(record: StepRecord) -> bytes:
-    """Bind an output to its place: it does not open as the result of another step or run."""
-    return b"output" + record.run_id.bytes + (record.position % 2**16).to_bytes(2, "big")

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Protocol
 from uuid import UUID
 
@@ -29,12 +28,12 @@ class OpenBlob:
         return self._reader.size
 
     def read_at(self, offset: int, length: int) -> bytes:
-        with _noticed(self._blob):
+        with _Noticed(self._blob):
             return self._reader.read_at(offset, length)
 
     def chunks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the plaintext from `start` to `end`, in bounded pieces."""
-        with _noticed(self._blob):
+        with _Noticed(self._blob):
             yield from self._reader.chunks(start, end)
 
     def close(self) -> None:
@@ -59,7 +58,7 @@ def open_blob(blob: Blob, *, key: bytes | None = None) -> OpenBlob:
     upload = blob.upload
     if upload is None:
         raise BlobMissing
-    with _noticed(blob):
+    with _Noticed(blob):
         key = key or upload_key(upload.pk)
         stored = store().open(blob.pk)
         try:
@@ -154,15 +153,21 @@ def open_content(upload: Upload) -> OpenBlob:
     return open_blob(blob)
 
 
-@contextmanager
-def _noticed(blob: Blob) -> Iterator[None]:
-    """Log and count what is wrong with stored bytes, whoever meets it."""
-    try:
-        yield
-    except (Damaged, BlobMissing) as error:
+class _Noticed:
+    """Logs and counts what is wrong with stored bytes, whoever meets it."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, (Damaged, BlobMissing)):
+            return
+        blob = self._blob
         part = error.part if isinstance(error, Damaged) else "all"
         extra = {"code": error.code, "blob": str(blob.pk), "upload": str(blob.upload_id)}
-        logger.error("stored bytes at fault", extra={**extra, "part": part})  # noqa: TRY400 - no traceback is needed
+        logger.error("stored bytes at fault", extra={**extra, "part": part})
         if blob.upload_id is not None:
             damage.note(blob, blob.upload_id, part)
-        raise

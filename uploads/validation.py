@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from types import MappingProxyType
 
 from uploads.errors import (
@@ -189,6 +190,7 @@ def check_media_types(candidates: Iterable[str], policy: Policy, *, told: str = 
     raise MediaTypeDenied(told)
 
 
+@lru_cache(maxsize=1024)
 def matches(media_type: str, patterns: tuple[str, ...]) -> bool:
     """Tell whether `media_type` is of one of the patterns, such as `text/*`."""
     return any(fnmatchcase(media_type, pattern) for pattern in patterns)

@@ -8,7 +8,7 @@ from django.db import connection
 
 from config.events.models import Event
 from config.events.signals import announced
-from config.rows import insert
+from config.rows import insert, made
 
 # Source: PostgreSQL, section 9.28.10, advisory locks. Any constant will do.
 IN_ORDER = 0x5374726F6E67
@@ -40,4 +40,4 @@ def announce_all(events: Sequence[Event]) -> None:
 def news(owner_id: UUID, name: str, **ids: Any) -> Event:
     """Return an event for `announce_all`."""
     data = {key: str(value) for key, value in ids.items()}
-    return Event(owner_id=owner_id, name=name, data=data)
+    return made(Event, owner_id=owner_id, name=name, data=data)

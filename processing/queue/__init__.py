@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from processing.queue import ledger
+from processing.queue.abandoned import requeue_abandoned
 from processing.queue.broker import BellBroker, submit
 from processing.queue.clock import now
 from processing.queue.heartbeat import QueueHealth, WorkerSigns, health, workers
@@ -21,7 +22,6 @@ from processing.queue.ledger import (
     finish,
     release,
     renew,
-    requeue_abandoned,
     settle,
 )
 from processing.queue.pressure import is_full

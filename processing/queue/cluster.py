@@ -28,7 +28,7 @@ import django_q.worker
 from django.db import connections
 from django_q.conf import Conf
 
-from processing.queue import ledger, lookout
+from processing.queue import abandoned, lookout
 from processing.queue.heartbeat import Watchdog, family_of
 from processing.queue.lockless import Flag, PacketQueue, Timer
 from processing.queue.stop import STOP
@@ -71,7 +71,7 @@ class Cluster(django_q.cluster.Cluster):  # type: ignore[misc]
         self.sentinel.join(STOP_S)
         if self.sentinel.is_alive():
             self.kill()
-            ledger.give_back(family_of(self.sentinel.pid))
+            abandoned.give_back(family_of(self.sentinel.pid))
 
     def kill(self) -> None:
         """Kill the sentinel, and so, by the kernel, all others."""

@@ -7,10 +7,8 @@ mirrors its latest run, and the news of it are part of the same transaction.
 Leases are compared with the database's clock, where the database is a server of its own.
 """
 
-import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -18,18 +16,17 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, QuerySet, UUIDField
+from django.db.models import F, UUIDField
 
 from config.events.announce import announce_all, news
+from config.events.models import Event
 from processing.models import Priority, Run, RunState
 from processing.queue import clock
 from uploads.models import Upload
 
-logger = logging.getLogger(__name__)
-
 NOBODY = UUID(int=0)  # sorts before every owner
-MOST_GIVEN_UP = 500  # at once
 ID: "UUIDField[UUID, UUID]" = UUIDField()  # knows how each database writes an id
+_UPLOADS = Upload._meta.db_table
 
 
 class ClaimLost(Exception):
@@ -43,6 +40,9 @@ class Claim:
     run_id: UUID
     fence: int
     attempt: int
+
+    def __hash__(self) -> int:
+        return hash(self.run_id.int)  # many look-ups for each run: that of all parts costs more
 
 
 class Moved(NamedTuple):
@@ -153,7 +153,8 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _claim_on(run: Run) -> Claim:
+def claim_on(run: Run) -> Claim:
+    """Return the latest claim of a run."""
     return Claim(run.pk, run.fence, run.attempt)
 
 
@@ -182,11 +183,22 @@ def renew(*claims: Claim) -> bool:
     return len(_change(claims, "lease_expires_at = %s", [clock.now() + lease()])) == len(claims)
 
 
-def settle(*, held: Collection[Claim], endings: Mapping[Claim, Ending]) -> set[UUID]:
+def _nothing(_: set[UUID]) -> Sequence[Event]:
+    """Write nothing."""
+    return ()
+
+
+def settle(
+    *,
+    held: Collection[Claim],
+    endings: Mapping[Claim, Ending],
+    write: Callable[[set[UUID]], Sequence[Event]] = _nothing,
+) -> set[UUID]:
     """Renew some claims and leave others, in one transaction; return the runs that were ours.
 
-    Whoever writes what was done in these runs does so in the same transaction, and for those
-    that are returned only.
+    In the same transaction `write` writes what was done in these runs, and in no others, and
+    returns what is to be told of it. All is told at the end: on PostgreSQL tellers wait for each
+    other.
     """
     by_ending: dict[Ending, list[Claim]] = defaultdict(list)
     for claim, ending in endings.items():
@@ -194,10 +206,13 @@ def settle(*, held: Collection[Claim], endings: Mapping[Claim, Ending]) -> set[U
     with transaction.atomic():
         # All runs before the first upload: who deletes an upload takes them in the same order.
         renewed = _change(held, "lease_expires_at = %s", [clock.now() + lease()])
-        left = [(_leave(claims, ending), ending) for ending, claims in by_ending.items()]
-        for runs, ending in left:
-            _tell(runs, ending.state)
-    return {run.run_id for run in renewed}.union(run.run_id for runs, _ in left for run in runs)
+        left = [(_leave(claims, ending), ending.state) for ending, claims in by_ending.items()]
+        for runs, state in left:
+            _mirror(runs, state)
+        ours = {run.run_id for runs in (renewed, *(runs for runs, _ in left)) for run in runs}
+        told = write(ours)
+        announce_all([*(each for runs, state in left for each in _news(runs, state)), *told])
+    return ours
 
 
 def finish(claim: Claim, state: RunState, error_code: str = "", error_detail: str = "") -> None:
@@ -226,6 +241,17 @@ def leave(claim: Claim, ending: Ending) -> None:
     """
     if not settle(held=(), endings={claim: ending}):
         raise ClaimLost
+
+
+def give_up(run: Run, ending: Ending, *, expired_at: datetime) -> bool:
+    """Leave a run for its worker, whose lease had ended by then; False where it is renewed.
+
+    Whoever writes what became of it does so in the same transaction.
+    """
+    with transaction.atomic():
+        left = _leave([claim_on(run)], ending, expired_at=expired_at)
+        _tell(left, ending.state)
+    return bool(left)
 
 
 def _leave(
@@ -282,14 +308,29 @@ def _tell(runs: Sequence[Moved], state: RunState) -> None:
     """Mirror the state in the uploads whose latest runs these are, and announce it."""
     if not runs:
         return
-    ids = {run.upload_id for run in runs}, {run.run_id for run in runs}
-    Upload.objects.filter(pk__in=ids[0], run_id__in=ids[1]).update(state=state)
-    announce_all(
-        [
-            news(run.owner_id, "run.changed", run=run.run_id, upload=run.upload_id, state=state)
-            for run in runs
-        ]
-    )
+    _mirror(runs, state)
+    announce_all(_news(runs, state))
+
+
+def _mirror(runs: Sequence[Moved], state: RunState) -> None:
+    if not runs:
+        return
+    # By its ids, of which none is another kind's: pairs would make SQLite look at all rows.
+    some = ", ".join(["%s"] * len(runs))
+    ids = [
+        ID.get_db_prep_value(each, connection)
+        for each in (*(run.upload_id for run in runs), *(run.run_id for run in runs))
+    ]
+    statement = f"UPDATE {_UPLOADS} SET state = %s WHERE id IN ({some}) AND run_id IN ({some})"  # noqa: S608 - made of our own words
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [state, *ids])
+
+
+def _news(runs: Sequence[Moved], state: RunState) -> list[Event]:
+    return [
+        news(run.owner_id, "run.changed", run=run.run_id, upload=run.upload_id, state=state)
+        for run in runs
+    ]
 
 
 # --- From outside -----------------------------------------------------------------------------
@@ -319,62 +360,6 @@ def reopen(run_id: UUID) -> bool:
         ended_at=None,
         error_code="",
         error_detail="",
-    )
-
-
-def claims_whose_lease_has_ended() -> list[Claim]:
-    """Return the claims that nobody has renewed in time: the oldest, as many as are given up at
-    once."""
-    ended = _expired(clock.now()).values_list("pk", "fence", "attempt")
-    return [Claim(*values) for values in ended[:MOST_GIVEN_UP]]
-
-
-def requeue_abandoned(claims: Collection[Claim] | None = None) -> int:
-    """Make runs whose lease has ended due again, or park those that had all their attempts.
-
-    With `claims` only theirs; in any case so many at once, the oldest. Returns how many it found.
-    """
-    from processing import traces  # noqa: PLC0415 - it needs the claims of this module
-
-    found = 0
-    now = clock.now()
-    expired = _expired(now)
-    if claims is not None:
-        expired = expired.filter(pk__in=[claim.run_id for claim in claims])
-    for run in expired[:MOST_GIVEN_UP]:
-        if claims is not None and _claim_on(run) not in claims:
-            continue
-        with transaction.atomic():
-            ending = _giving_up(run)
-            # Its worker may renew the lease this very moment: then the run is not abandoned.
-            if not _leave([_claim_on(run)], ending, expired_at=now):
-                continue
-            _tell([Moved.of(run)], ending.state)
-            traces.abandon_claim(run)
-            found += 1
-            logger.warning("run abandoned", extra={"run": str(run.pk), "worker": run.worker})
-    return found
-
-
-def _expired(now: datetime) -> QuerySet[Run]:
-    expired = Run.objects.filter(state=RunState.RUNNING, lease_expires_at__lt=now)
-    return expired.order_by("lease_expires_at")
-
-
-def give_back(workers: str) -> None:
-    """Release what workers whose names begin with `workers` held when they were stopped."""
-    for run in Run.objects.filter(state=RunState.RUNNING, worker__startswith=workers):
-        with suppress(ClaimLost):
-            release(_claim_on(run), due_at=clock.now(), counts=False)
-
-
-def _giving_up(run: Run) -> Ending:
-    if run.attempt < settings.PROCESSING["MAX_ATTEMPTS"]:
-        return Ending(RunState.QUEUED)
-    return Ending(
-        RunState.FAILED,
-        error_code="attempts_exhausted",
-        error_detail="The work on this file was interrupted too often.",
     )
 
 

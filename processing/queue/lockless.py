@@ -65,9 +65,8 @@ class Flag:
             os.write(self._write_end, b"\0")
 
     def is_set(self) -> bool:
-        look = select.poll()  # `wait` costs ten times as much, and each step asks
-        look.register(self._read_end, select.POLLIN)
-        return bool(look.poll(0))
+        # `wait` costs twenty times as much, and each step asks. It is one of the first descriptors.
+        return bool(select.select([self._read_end], [], [], 0)[0])
 
     def wait(self, timeout: float | None = None) -> bool:
         """Return whether the flag was set within `timeout` seconds."""

@@ -10,7 +10,7 @@ import time
 
 from django.db import connection
 
-from processing.queue import ledger
+from processing.queue import abandoned, ledger
 from processing.queue.ledger import Claim
 
 logger = logging.getLogger(__name__)
@@ -31,11 +31,11 @@ class Lookout:
     def look(self) -> int:
         """Make the runs that are abandoned due again, or park them; return how many."""
         now = time.monotonic()
-        ended = ledger.claims_whose_lease_has_ended()
+        ended = abandoned.claims_whose_lease_has_ended()
         self._since = {claim: self._since.get(claim, now) for claim in ended}
         patience_s = ledger.lease().total_seconds() / 3  # longer than the keeper's pause
         given_up = {claim for claim, since in self._since.items() if now - since >= patience_s}
-        return ledger.requeue_abandoned(given_up) if given_up else 0
+        return abandoned.requeue_abandoned(given_up) if given_up else 0
 
 
 def start() -> None:

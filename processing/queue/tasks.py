@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 DRAIN_S = 60.0
 # Runs claimed at once, of one owner. They share the costs of claims and commits; those behind a
 # slow one are given back, and so is what is left when the owner's turn is over.
-BUNDLE = 32
+BUNDLE = 64
 
 heart = Heart()
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import resource
 import select
 import signal
@@ -20,7 +19,7 @@ REAPING_S = 5.0  # for the zygote to say how a child ended
 PULSE_S = 0.05  # between two calls of `pulse` while nothing arrives
 SEND_BUFFER = 1024 * 1024  # bytes in flight to a child; the system may grant fewer
 
-_PEAK = re.compile(rb"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
+_PEAK = b"\nVmHWM:"  # of /proc/PID/status, in kB; the line before it is never the first
 
 
 def idle() -> None:
@@ -75,9 +74,10 @@ class ChildProcess:
             raise NotStarted from error
         self._channel.setblocking(False)
         self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        self._readable, self._writable = select.poll(), select.poll()
+        self._readable, self._writable, self._ended = (select.poll() for _ in range(3))
         self._readable.register(self._channel, select.POLLIN)
         self._writable.register(self._channel, select.POLLOUT)
+        self._ended.register(self._handle, select.POLLIN)
         self._limits: dict[int, int] = {}
         self._first_rss_bytes = self.max_rss_bytes()
 
@@ -134,10 +134,13 @@ class ChildProcess:
     def max_rss_bytes(self) -> int:
         """Return its largest resident memory so far, 0 if it has just ended."""
         try:
-            found = _PEAK.search(os.pread(self._status, 4096, 0))
+            status = os.pread(self._status, 4096, 0)
         except ProcessLookupError:
             return 0
-        return int(found[1]) * 1024 if found else 0
+        start = status.find(_PEAK) + len(_PEAK)
+        if start < len(_PEAK):  # not found
+            return 0
+        return int(status[start : status.index(b"kB", start)]) * 1024
 
     def growth_bytes(self) -> int:
         """Return by how much its largest resident memory exceeds that at its start."""
@@ -183,9 +186,7 @@ class ChildProcess:
 
     def has_ended(self, *, wait_s: float = 0.0) -> bool:
         """Return whether it has ended by itself, after waiting for that at the most `wait_s`."""
-        poll = select.poll()
-        poll.register(self._handle, select.POLLIN)
-        return bool(poll.poll(wait_s * 1000))
+        return bool(self._ended.poll(wait_s * 1000))
 
     def end(self) -> Ending | None:
         """Kill it, let go, and return how it ended: None if the zygote is gone as well."""

@@ -49,6 +49,7 @@ class Sandbox:
         self._confined = support.complete
         self._usable = support.complete or allow_unsandboxed
         self._registry = registry
+        self._get: Callable[[str], Step] | None = None
         self._zygote: ZygoteProcess | None = None
         self._starting = threading.Lock()
 
@@ -92,8 +93,9 @@ class Sandbox:
         return Sitting(self._find_step, self._start_child, files_per_child=files_per_child)
 
     def _find_step(self, name: str) -> Step:
-        step: Step = importlib.import_module(self._registry).get(name)
-        return step
+        if self._get is None:
+            self._get = importlib.import_module(self._registry).get
+        return self._get(name)
 
     def _start_child(self) -> ChildProcess:
         if not self._usable:

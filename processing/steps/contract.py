@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import BinaryIO, TypeAlias
 
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
@@ -94,6 +95,7 @@ class Step:
         return any(matches(pattern, media_type) for pattern in self.shares_child)
 
 
+@lru_cache(maxsize=1024)
 def matches(pattern: str, media_type: str) -> bool:
     """Tell whether `media_type`, parameters and case aside, is one that `pattern` names."""
     essence = media_type.partition(";")[0].strip().lower()

@@ -31,10 +31,13 @@ def test_layers_and_purity_hold():
     [
         ("django_q", {"processing/queue", "config/settings/base.py", "processing/admin.py"}),
         (r"\bStepRecord\.objects\.(bulk_)?create", {"processing/traces.py"}),
-        (r"(?<!class )\bStepRecord\(", {"processing/traces.py"}),
+        (r"(?<!class )\bStepRecord\(|\bmade\(\s*StepRecord\b", {"processing/traces.py"}),
         (r"\bBlobReader\(", {"uploads/reading.py", "uploads/encryption"}),
         (r"(?<!class )\bUpload\(|\bUpload\.objects\.(bulk_)?create", {"uploads/intake.py"}),
-        (r"\bEvent\(owner|\bEvent\.objects\.(bulk_)?create", {"config/events/announce.py"}),
+        (
+            r"\b(made\()?Event\W+owner|\bEvent\.objects\.(bulk_)?create",
+            {"config/events/announce.py"},
+        ),
     ],
 )
 def test_each_thing_has_one_keeper(pattern, keepers):

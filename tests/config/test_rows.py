@@ -12,7 +12,7 @@ from django.db.models import Model
 
 from config.accounts.models import TokenFamily
 from config.events.models import Event
-from config.rows import insert
+from config.rows import insert, made
 
 pytestmark = pytest.mark.django_db
 
@@ -93,3 +93,20 @@ def test_what_a_constraint_refuses_is_an_error_or_left_out_as_asked(owner: Any) 
         insert([again])
     insert([again, user(username="another")], or_ignore=True)
     assert set(user.objects.values_list("username", flat=True)) == {owner.username, "another"}
+
+
+def test_an_instance_that_is_made_is_like_any_other(owner: Any) -> None:
+    values: dict[str, Any] = {"owner_id": owner.pk, "name": "run.changed", "data": {"run": "1"}}
+    one, other = made(Event, {"owner": owner}, **values), Event(**values)
+    assert fields_of(one) == fields_of(other)
+    assert one._state.adding
+    assert one.owner is owner
+    insert([one])
+    assert fields_of(Event.objects.get()) == {**values, "created_at": one.created_at}
+
+
+def test_what_is_made_anew_for_each_instance_has_to_be_given(owner_id: UUID) -> None:
+    one = made(Event, owner_id=owner_id, name="run.changed")
+    assert "data" not in vars(one)
+    with pytest.raises(Event.DoesNotExist):  # asks the database, where it is not yet
+        insert([one])

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from config.accounts.models import User
-from processing import traces
+from processing import outputs
 from processing.artifacts import Drafts
 from processing.models import Artifact, Run, RunState, StepRecord, StepState
 from processing.pipelines import parse
@@ -82,7 +82,7 @@ def _record(
         caused_by="checksum" if scene.state == StepState.SKIPPED else "",
     )
     if scene.state == StepState.SUCCEEDED:
-        record.sealed_output = traces._seal(cast(Any, dict(scene.output)), record, key)
+        record.sealed_output = outputs.seal_output(cast(Any, dict(scene.output)), record, key)
     record.save(force_insert=True)
     drafts = Drafts(run.upload, key)
     for artifact_name, media_type, content in scene.artifacts:

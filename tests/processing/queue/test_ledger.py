@@ -13,7 +13,7 @@ from django.utils import timezone
 from config.events.models import Event
 from processing import queue
 from processing.models import Run, RunState, StepRecord, StepState
-from processing.queue import Claim, ClaimLost, Ending, ledger
+from processing.queue import Claim, ClaimLost, Ending, abandoned, ledger
 
 SOON = timedelta(minutes=1)
 
@@ -131,7 +131,7 @@ def test_an_abandoned_run_without_attempts_left_is_not_claimed(make_abandoned, s
 
 @pytest.mark.django_db
 def test_of_many_that_are_abandoned_only_those_asked_for_are_read(make_abandoned, monkeypatch):
-    monkeypatch.setattr(ledger, "MOST_GIVEN_UP", 1)
+    monkeypatch.setattr(abandoned, "MOST_GIVEN_UP", 1)
     _, last = [make_abandoned(worker=f"dead {number}") for number in range(2)]
     assert queue.requeue_abandoned({Claim(last.pk, fence=1, attempt=1)}) == 1
     assert Run.objects.get(state=RunState.QUEUED).pk == last.pk
@@ -240,13 +240,13 @@ def test_a_renewed_claim_is_not_given_up(make_run):
 @pytest.mark.django_db
 def test_a_claim_renewed_while_it_is_being_given_up_is_kept(make_abandoned, monkeypatch):
     run = make_abandoned()
-    giving_up = ledger._giving_up
+    giving_up = abandoned._ending_of
 
     def renewed_first(run: Run) -> Ending:
         assert queue.renew(Claim(run.pk, run.fence, run.attempt))
         return giving_up(run)
 
-    monkeypatch.setattr(ledger, "_giving_up", renewed_first)
+    monkeypatch.setattr(abandoned, "_ending_of", renewed_first)
     assert queue.requeue_abandoned() == 0
     assert state_of(run) == ("running", "running")
 
@@ -338,7 +338,7 @@ def test_what_stopped_workers_held_is_given_back_as_if_they_had_never_had_it(mak
     mine, others = make_run(), make_run()
     queue.claim(mine.pk, "host/7/8")
     queue.claim(others.pk, "host/77/8")
-    ledger.give_back("host/7/")
+    abandoned.give_back("host/7/")
     assert state_of(mine) == ("queued", "queued")
     assert mine.attempt == 0
     assert state_of(others) == ("running", "running")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from processing import queue
 from processing.checks import check_queue
 from processing.models import Run, RunState
-from processing.queue import ledger, lookout
+from processing.queue import abandoned, lookout
 from processing.queue.lookout import Lookout
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +61,7 @@ def test_a_message_takes_no_run_from_a_worker_whose_lease_has_ended(make_abandon
 
 
 def test_of_many_that_are_abandoned_some_at_once_are_given_up(clock, make_abandoned, monkeypatch):
-    monkeypatch.setattr(ledger, "MOST_GIVEN_UP", 2)
+    monkeypatch.setattr(abandoned, "MOST_GIVEN_UP", 2)
     runs = [make_abandoned(worker=f"dead {number}") for number in range(3)]
     looker, found = Lookout(), []
     for _ in range(4):

@@ -109,7 +109,8 @@ def test_a_worker_killed_before_the_commit_tells_nobody(upload, monkeypatch):
     claim = queue.claim(upload.run_id, "worker")
     assert claim is not None
     with monkeypatch.context() as killed:
-        killed.setattr("processing.journal.announce_all", die)  # the last act of the transaction
+        # The last act of the transaction.
+        killed.setattr("processing.queue.ledger.announce_all", die)
         with pytest.raises(KeyboardInterrupt):
             runner.execute(claim)
     assert not Delivery.objects.exists()
