@@ -7,17 +7,17 @@ from uuid import UUID
 
 
 def uuid7() -> UUID:
-    """Return a new UUID of version 7: 48 bits of Unix milliseconds, 74 random bits.
+    """Return a new UUID of version 7: 48 bits of Unix milliseconds, 12 of what a millisecond is
+    divided into, 62 random bits. So those that one process makes in a row are in order.
 
-    Source: RFC 9562, section 5.7.
+    Source: RFC 9562, sections 5.7 and 6.2, method 3.
     """
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     value = (milliseconds & ((1 << 48) - 1)) << 80
     value |= 0x7 << 76
-    value |= ((random >> 62) & 0xFFF) << 64
+    value |= (nanoseconds << 12) // 1_000_000 << 64
     value |= 0b10 << 62
-    value |= random & ((1 << 62) - 1)
+    value |= int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
     return UUID(int=value)
 
 

@@ -6,9 +6,11 @@ with a free core the hash costs no time of its own.
 
 import hashlib
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Condition
 
 ASIDE_BYTES = 128 * 1024  # less is hashed before another thread has woken up
 
@@ -20,18 +22,15 @@ class Helpers:
         self._free = BoundedSemaphore(count) if count else None
         self._pool = ThreadPoolExecutor(max(1, count), "hashing")
 
-    def begin(self, state: "hashlib._Hash", data: bytes | memoryview) -> Future[None] | None:
-        """Begin to add `data` to `state`; return what tells of the end. None: no helper is free."""
-        if self._free is None or not self._free.acquire(blocking=False):
-            return None
-        return self._pool.submit(self._add, self._free, state, data)
+    def begin(self, work: Callable[[Callable[[], None]], None]) -> bool:
+        """Begin `work` in another thread, which calls what it is given once it needs it no more.
 
-    @staticmethod
-    def _add(free: BoundedSemaphore, state: "hashlib._Hash", data: bytes | memoryview) -> None:
-        try:
-            state.update(data)
-        finally:
-            free.release()
+        False: no helper is free.
+        """
+        if self._free is None or not self._free.acquire(blocking=False):
+            return False
+        self._pool.submit(work, self._free.release)
+        return True
 
 
 @cache
@@ -55,20 +54,51 @@ class Hash:
         """Begin, or go on from `state`, with the helpers of this process or others."""
         self._state = hashlib.sha256() if state is None else state
         self._helpers = helpers or _helpers()
-        self._behind: Future[None] | None = None
+        self._pieces: deque[bytes | memoryview] = deque()  # the first is being hashed
+        self._moved = Condition()
+        self._is_helped = False
 
     @property
     def state(self) -> "hashlib._Hash":
         """Return the state after all pieces that were given."""
-        if self._behind is not None:
-            self._behind.result()
-            self._behind = None
+        self._wait(0)
         return self._state
 
     def update(self, data: bytes | memoryview) -> None:
-        """Add `data`: a large piece on another core, if one is free, while the caller goes on."""
-        state = self.state
-        if len(data) >= ASIDE_BYTES:
-            self._behind = self._helpers.begin(state, data)
-        if self._behind is None:
-            state.update(data)
+        """Add `data`: a large piece on another core, if one is free, while the caller goes on.
+
+        A helper that still has the piece before goes on with this one, without a pause.
+        """
+        if len(data) >= ASIDE_BYTES and self._hand_over(data):
+            self._wait(1)
+        else:
+            self.state.update(data)
+
+    def _hand_over(self, data: bytes | memoryview) -> bool:
+        with self._moved:
+            if not self._is_helped and not self._helpers.begin(self._help):
+                return False
+            self._is_helped = True
+            self._pieces.append(data)
+            return True
+
+    def _help(self, release: Callable[[], None]) -> None:
+        while True:
+            with self._moved:
+                data = self._pieces[0]
+            self._state.update(data)
+            del data  # or it would stay in memory until the next one has come
+            with self._moved:
+                self._pieces.popleft()
+                if not self._pieces:
+                    self._is_helped = False
+                    release()
+                self._moved.notify()
+                if not self._is_helped:
+                    return
+
+    def _wait(self, most: int) -> None:
+        """Return when at most so many pieces are left."""
+        with self._moved:
+            while len(self._pieces) > most:
+                self._moved.wait()

@@ -46,6 +46,30 @@ def test_large_pieces_are_hashed_in_order_while_the_caller_goes_on() -> None:
     assert watched.threads[0].startswith("hashing")
 
 
+def test_a_helper_has_the_next_piece_before_it_is_done_with_the_one_before() -> None:
+    first, second = threading.Event(), threading.Event()
+
+    class Slow(Watched):
+        def update(self, data: bytes) -> None:
+            first.set()
+            assert second.wait(10)
+            super().update(data)
+
+    watched = Slow()
+    whole = hash_of(watched, Helpers(1))
+    whole.update(DATA)
+    assert first.wait(10)
+    given = threading.Thread(target=whole.update, args=(DATA,))
+    given.start()
+    given.join(0.1)
+    assert given.is_alive()  # for the memory of the first one is still being read
+    second.set()
+    given.join(10)
+    assert whole.state is watched  # type: ignore[comparison-overlap]
+    assert len(set(watched.threads)) == 1
+    assert len(watched.threads) == 2
+
+
 def test_a_small_piece_waits_for_the_large_one_before_it() -> None:
     gate = threading.Event()
     watched = Watched(gate)

@@ -17,6 +17,7 @@ from multipart import (
 
 from uploads.api.digests import declared_sha256
 from uploads.api.repeating import Answer, Incoming
+from uploads.api.searching import holds
 from uploads.errors import (
     DigestMismatch,
     FileMissing,
@@ -92,6 +93,8 @@ class MultipartReceiver:
         self._answer = answer
         self._arrival: Incoming | None = None
         self._segment: MultipartSegment | None = None
+        self._delimiter = b"\r\n--" + boundary.encode()
+        self._within_file = False  # and the parser holds nothing back
         self._fields: dict[str, bytes] = {}
         self._around_bytes = 0
         self._form_sha256 = sha256
@@ -101,9 +104,19 @@ class MultipartReceiver:
     def write(self, data: bytes | memoryview) -> None:
         if self._form_digest is not None:
             self._form_digest.update(data)
+        if self._within_file and self._arrival is not None:
+            if not holds(data, self._delimiter) and not self._may_end_in(data):
+                self._arrival.write(data)  # nothing is for the parser, which needs a copy
+                return
+            self._arrival.write(b"")  # the next call, by which it lets go of the piece before
+        self._parse(bytes(data))
+        in_file = self._segment is not None and self._segment.name == FILE_FIELD
+        self._within_file = in_file and not self._may_end_in(data)
+
+    def _parse(self, data: bytes) -> None:
         self._around_bytes += len(data)
         try:
-            for event in self._parser.parse(bytes(data)):
+            for event in self._parser.parse(data):
                 self._take(event)
         except ParserLimitReached:
             raise TooManyParts from None
@@ -111,6 +124,17 @@ class MultipartReceiver:
             raise MalformedMultipart from None
         if self._around_bytes > MAX_AROUND_BYTES:
             raise TooManyParts
+
+    def _may_end_in(self, data: bytes | memoryview) -> bool:
+        """Tell whether `data` ends with what may be the beginning of a delimiter.
+
+        The parser holds that back, so what follows is for it, too.
+        """
+        tail = bytes(data[-len(self._delimiter) :])
+        if len(tail) < len(self._delimiter):
+            return True
+        at = tail.rfind(b"\r")
+        return at >= 0 and self._delimiter.startswith(tail[at:])
 
     def finish(self) -> HttpResponse:
         try:
@@ -135,7 +159,9 @@ class MultipartReceiver:
             self._check_head(event)
             if event.name == FILE_FIELD:
                 self._begin_file(event)
-        elif event is not None and self._segment is not None:
+        elif event is None:
+            self._segment = None
+        elif self._segment is not None:
             self._around_bytes -= len(event)
             self._take_data(self._segment, bytes(event))
 
