@@ -8,7 +8,8 @@ from uuid import UUID
 
 def uuid7() -> UUID:
     """Return a new UUID of version 7: 48 bits of Unix milliseconds, 12 of what a millisecond is
-    divided into, 62 random bits. So those that one process makes in a row are in order.
+    divided into, 62 random bits. So those that are made in a row are in order, while the clock goes
+    forward.
 
     Source: RFC 9562, sections 5.7 and 6.2, method 3.
     """

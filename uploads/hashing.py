@@ -57,6 +57,7 @@ class Hash:
         self._pieces: deque[bytes | memoryview] = deque()  # the first is being hashed
         self._moved = Condition()
         self._is_helped = False
+        self._error: BaseException | None = None
 
     @property
     def state(self) -> "hashlib._Hash":
@@ -86,10 +87,15 @@ class Hash:
         while True:
             with self._moved:
                 data = self._pieces[0]
-            self._state.update(data)
+            try:
+                self._state.update(data)
+            except BaseException as error:  # noqa: BLE001 - the caller waits, and raises it
+                self._error = error
             del data  # or it would stay in memory until the next one has come
             with self._moved:
                 self._pieces.popleft()
+                if self._error is not None:
+                    self._pieces.clear()
                 if not self._pieces:
                     self._is_helped = False
                     release()
@@ -102,3 +108,5 @@ class Hash:
         with self._moved:
             while len(self._pieces) > most:
                 self._moved.wait()
+        if self._error is not None:
+            raise self._error

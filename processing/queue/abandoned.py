@@ -30,7 +30,7 @@ def requeue_abandoned(claims: Collection[Claim] | None = None) -> int:
 
     With `claims` only theirs; in any case so many at once, the oldest. Returns how many it found.
     """
-    from processing import traces  # noqa: PLC0415 - it needs the claims of this module
+    from processing import traces  # noqa: PLC0415 - it imports this package
 
     found = 0
     now = clock.now()

@@ -19,7 +19,7 @@ REAPING_S = 5.0  # for the zygote to say how a child ended
 PULSE_S = 0.05  # between two calls of `pulse` while nothing arrives
 SEND_BUFFER = 1024 * 1024  # bytes in flight to a child; the system may grant fewer
 
-_PEAK = b"\nVmHWM:"  # of /proc/PID/status, in kB; the line before it is never the first
+_PEAK = b"\nVmHWM:"  # in /proc/PID/status, of which it is never the first line
 
 
 def idle() -> None:
@@ -137,10 +137,9 @@ class ChildProcess:
             status = os.pread(self._status, 4096, 0)
         except ProcessLookupError:
             return 0
-        start = status.find(_PEAK) + len(_PEAK)
-        if start < len(_PEAK):  # not found
-            return 0
-        return int(status[start : status.index(b"kB", start)]) * 1024
+        _, found, rest = status.partition(_PEAK)
+        size, unit, _ = rest.partition(b" kB\n")
+        return int(size) * 1024 if found and unit else 0
 
     def growth_bytes(self) -> int:
         """Return by how much its largest resident memory exceeds that at its start."""

@@ -131,9 +131,10 @@ def rotate(endpoint: Endpoint) -> str:
 
 def remove(endpoint: Endpoint) -> None:
     """Remove an endpoint with its deliveries."""
+    pk = endpoint.pk
     with transaction.atomic():
-        announce(endpoint.owner_id, "webhook.changed", endpoint=endpoint.pk)
         endpoint.delete()
+        announce(endpoint.owner_id, "webhook.changed", endpoint=pk)
 
 
 def send_test(endpoint: Endpoint) -> Delivery:

@@ -33,11 +33,11 @@ def test_layers_and_purity_hold():
         (r"\bStepRecord\.objects\.(bulk_)?create", {"processing/traces.py"}),
         (r"(?<!class )\bStepRecord\(|\bmade\(\s*StepRecord\b", {"processing/traces.py"}),
         (r"\bBlobReader\(", {"uploads/reading.py", "uploads/encryption"}),
-        (r"(?<!class )\bUpload\(|\bUpload\.objects\.(bulk_)?create", {"uploads/intake.py"}),
         (
-            r"\b(made\()?Event\W+owner|\bEvent\.objects\.(bulk_)?create",
-            {"config/events/announce.py"},
+            r"(?<!class )\bUpload\(|\bmade\(\s*Upload\b|\bUpload\.objects\.(bulk_)?create",
+            {"uploads/intake.py"},
         ),
+        (r"\bEvent\W+owner|\bEvent\.objects\.(bulk_)?create", {"config/events/announce.py"}),
     ],
 )
 def test_each_thing_has_one_keeper(pattern, keepers):

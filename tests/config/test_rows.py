@@ -13,6 +13,8 @@ from django.db.models import Model
 from config.accounts.models import TokenFamily
 from config.events.models import Event
 from config.rows import insert, made
+from processing.models import Artifact, StepRecord
+from uploads.models import Blob
 
 pytestmark = pytest.mark.django_db
 
@@ -110,3 +112,12 @@ def test_what_is_made_anew_for_each_instance_has_to_be_given(owner_id: UUID) -> 
     assert "data" not in vars(one)
     with pytest.raises(Event.DoesNotExist):  # asks the database, where it is not yet
         insert([one])
+
+
+@pytest.mark.parametrize("model", [Event, StepRecord, Artifact, Blob])
+def test_what_a_blank_holds_are_columns_and_no_default_that_is_made_anew(
+    model: type[Model],
+) -> None:
+    fields = model._meta.concrete_fields
+    fresh = {each.attname for each in fields if each.has_default() and callable(each.default)}
+    assert vars(made(model)).keys() - {"_state"} == {each.attname for each in fields} - fresh

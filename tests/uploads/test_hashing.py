@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -47,27 +48,40 @@ def test_large_pieces_are_hashed_in_order_while_the_caller_goes_on() -> None:
 
 
 def test_a_helper_has_the_next_piece_before_it_is_done_with_the_one_before() -> None:
-    first, second = threading.Event(), threading.Event()
+    begun = []
 
-    class Slow(Watched):
-        def update(self, data: bytes) -> None:
-            first.set()
-            assert second.wait(10)
-            super().update(data)
+    class Counting(Helpers):
+        def begin(self, work: Callable[[Callable[[], None]], None]) -> bool:
+            begun.append(work)
+            return super().begin(work)
 
-    watched = Slow()
-    whole = hash_of(watched, Helpers(1))
+    gate = threading.Event()
+    watched = Watched(gate)
+    whole = hash_of(watched, Counting(1))
     whole.update(DATA)
-    assert first.wait(10)
-    given = threading.Thread(target=whole.update, args=(DATA,))
-    given.start()
-    given.join(0.1)
-    assert given.is_alive()  # for the memory of the first one is still being read
-    second.set()
-    given.join(10)
+    following = threading.Thread(target=whole.update, args=(DATA,))
+    following.start()
+    following.join(0.1)
+    assert following.is_alive()  # for the memory of the first one is still being read
+    gate.set()
+    following.join(10)
     assert whole.state is watched  # type: ignore[comparison-overlap]
-    assert len(set(watched.threads)) == 1
     assert len(watched.threads) == 2
+    assert len(begun) == 1
+
+
+def test_what_goes_wrong_in_a_helper_is_raised_by_whatever_follows() -> None:
+    class Broken(Watched):
+        def update(self, data: bytes) -> None:
+            raise ValueError("broken")
+
+    helpers = Helpers(1)
+    whole = hash_of(Broken(), helpers)
+    whole.update(DATA)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="broken"):
+            assert whole.state
+    assert helpers.begin(lambda release: release())
 
 
 def test_a_small_piece_waits_for_the_large_one_before_it() -> None:

@@ -128,13 +128,15 @@ class MultipartReceiver:
     def _may_end_in(self, data: bytes | memoryview) -> bool:
         """Tell whether `data` ends with what may be the beginning of a delimiter.
 
-        The parser holds that back, so what follows is for it, too.
+        The parser holds that back, so what follows is for it, too. Two bytes belong to a delimiter
+        that say what it is: it is held back as well while one of them is missing.
         """
-        tail = bytes(data[-len(self._delimiter) :])
-        if len(tail) < len(self._delimiter):
+        longest = len(self._delimiter) + 1
+        tail = bytes(data[-longest:])
+        if len(tail) < longest:
             return True
-        at = tail.rfind(b"\r")
-        return at >= 0 and self._delimiter.startswith(tail[at:])
+        rest = tail[tail.rfind(b"\r") :] if b"\r" in tail else b"none"
+        return self._delimiter.startswith(rest) or rest.startswith(self._delimiter)
 
     def finish(self) -> HttpResponse:
         try:

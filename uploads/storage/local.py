@@ -41,7 +41,7 @@ class LocalStore:
         """Return where the blobs lie."""
         named = self._given or settings.UPLOADS["BLOBS_DIR"]
         if named != self._named:
-            self._named, self._folder = named, Path(named)
+            self._folder, self._named = Path(named), named
         return self._folder
 
     def create(self, blob_id: UUID) -> "LocalSink":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from uploads.api import receivers, searching
 from uploads.api.receivers import MultipartReceiver
 from uploads.api.searching import holds
-from uploads.errors import MalformedMultipart, TooManyParts, Truncated
+from uploads.errors import MalformedMultipart, Refusal, TooManyParts, Truncated
 
 BOUNDARY = "----a boundary"
 DELIMITER = b"\r\n--" + BOUNDARY.encode()
@@ -77,9 +77,18 @@ class Ring:
             start, turn = start + len(piece), turn + 1
 
 
-def received(body: bytes, lengths: list[int]) -> File:
+class ByTheParser(MultipartReceiver):
+    """Lets nothing go past the parser."""
+
+    def _may_end_in(self, data: bytes | memoryview) -> bool:
+        return True
+
+
+def received(
+    body: bytes, lengths: list[int], by: type[MultipartReceiver] = MultipartReceiver
+) -> File:
     file = File()
-    receiver = MultipartReceiver(
+    receiver = by(
         BOUNDARY,
         lambda **_: file,  # type: ignore[arg-type,return-value]
         lambda _: HttpResponse(),
@@ -90,12 +99,41 @@ def received(body: bytes, lengths: list[int]) -> File:
     return file
 
 
+def outcome(*given: Any) -> object:
+    """Return what becomes of a form: the content of its file, or the refusal."""
+    try:
+        return received(*given).content
+    except Refusal as refusal:
+        return type(refusal)
+
+
 @given(contents, cuts)
 def test_a_file_is_what_was_sent_however_it_is_cut(content: bytes, lengths: list[int]) -> None:
     whole = content.replace(DELIMITER, b"")
     file = received(HEAD + whole + FIELD + END, lengths)
     assert file.content == whole
     assert file.labels["folder"] == "place"
+
+
+@given(contents, st.sampled_from([b"--", b"-X", b"\r\n", b"XX", b"-", b""]), contents, cuts)
+def test_every_form_becomes_what_the_parser_alone_makes_of_it(
+    content: bytes, after_delimiter: bytes, rest: bytes, lengths: list[int]
+) -> None:
+    body = HEAD + content + DELIMITER + after_delimiter + rest + b"\r\n" + b"e" * 80
+    first = len(HEAD + content + DELIMITER) + 1
+    for cut in (lengths, [first, *lengths], [first, 100]):
+        assert outcome(body, cut) == outcome(body, cut, ByTheParser)
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [(b"-\r\n" + b"e" * 80, b"content"), (b"X" * 100 + b"-\r\n", MalformedMultipart)],
+)
+def test_a_delimiter_that_is_cut_within_its_last_two_bytes_is_one(
+    rest: bytes, expected: object
+) -> None:
+    begun = HEAD + b"content" + DELIMITER + b"-"
+    assert outcome(begun + rest, [len(begun), 100]) == expected
 
 
 @pytest.mark.parametrize("memmem", [searching._memmem, None])
