@@ -54,7 +54,8 @@ class Ending:
 class ChildProcess:
     """A locked-in child that has been asked of the zygote over `control`.
 
-    `pulse` is called with each packet that arrives, and every PULSE_S seconds while none does.
+    `pulse` is called with each packet that arrives, and every PULSE_S seconds while none does;
+    then `on_wait` is, too.
 
     Raises:
         NotStarted: when it is made.
@@ -65,6 +66,7 @@ class ChildProcess:
         self._channel = self._report  # until its own arrives
         self._handle = self._status = -1
         self.pulse: Callable[[], None] = idle
+        self.on_wait: Callable[[], None] = idle
         try:
             with its_report:
                 socket.send_fds(control, [protocol.FORK], [its_report.fileno()])
@@ -180,6 +182,7 @@ class ChildProcess:
         while (left_s := deadline - time.monotonic()) > 0:
             if poll.poll(min(left_s, PULSE_S) * 1000):
                 return
+            self.on_wait()
             self.pulse()
         raise Late
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from config.ranges import RangeSource
 from processing.sandbox import protocol
+from processing.sandbox.core import Core
 from processing.sandbox.exchange import ArtifactSink, Content, Exchange, TooMuch
 from processing.sandbox.outcome import StepOutcome, StepStopped, Usage
 from processing.sandbox.process import DYING_S, ChildProcess, Gone, Late, Malformed, idle
@@ -36,6 +37,7 @@ class Session:
         start_child: Callable[[], ChildProcess],
         keep_child: Callable[[ChildProcess], None],
         pulse: Callable[[], None],
+        core: Core | None,
     ) -> None:
         self._content = Content(content)
         self._media_type = media_type
@@ -43,6 +45,7 @@ class Session:
         self._start_child = start_child
         self._keep_child = keep_child
         self._pulse = pulse
+        self._core = core
         self._child: ChildProcess | None = None
         self._is_clean = True
 
@@ -93,6 +96,7 @@ class Session:
         )
         child = self._living_child()
         self._is_clean = self._is_clean and step.leaves_child_clean(request["media_type"])
+        self._place(child)
         exchange = Exchange(child, self._content, limits, open_artifact)
         cpu_before_s = 0.0
         try:
@@ -120,6 +124,16 @@ class Session:
             self._child.pulse = self._pulse
         return self._child
 
+    def _place(self, child: ChildProcess) -> None:
+        """Put a child that does small things where the worker is; any other may need more."""
+        if self._core is None:
+            return
+        if self._is_clean:
+            self._core.share_with(child.pid)
+            child.on_wait = self._core.leave  # a step that takes long is no small one
+        else:
+            self._core.leave()
+
     def _close(self) -> None:
         if self._child is not None:
             self._child.close()
@@ -128,6 +142,8 @@ class Session:
 
 class Sitting:
     """Files in a row, of which those of one owner may share a child. For one thread.
+
+    With a `core`, steps that leave their child clean run where the worker does.
 
     A child goes on to the next file of the same owner if it ran nothing but steps that share it,
     every one of them succeeded, and it is silent and has hardly grown; at the most
@@ -140,10 +156,12 @@ class Sitting:
         start_child: Callable[[], ChildProcess],
         *,
         files_per_child: int,
+        core: Core | None = None,
     ) -> None:
         self._find_step = find_step
         self._start_child = start_child
         self._files_per_child = files_per_child
+        self._core = core
         self._owner: UUID | None = None
         self._kept: ChildProcess | None = None
         self._files = 0  # that the latest child has served
@@ -171,6 +189,7 @@ class Sitting:
             start_child=self._next_child,
             keep_child=self._keep,
             pulse=pulse,
+            core=self._core,
         )
 
     def _next_child(self) -> ChildProcess:
@@ -190,7 +209,9 @@ class Sitting:
             child.close()
 
     def close(self) -> None:
-        """Let go of the child that waits for the next file."""
+        """Let go of the child that waits for the next file, and of the processor."""
+        if self._core is not None:
+            self._core.leave()
         if self._kept is not None:
             self._kept.close()
             self._kept = None

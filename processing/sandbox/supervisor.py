@@ -15,6 +15,7 @@ from uuid import UUID
 
 from config.ranges import RangeSource
 from processing.sandbox import kernel, protocol
+from processing.sandbox.core import Core, let_roam
 from processing.sandbox.kernel import Support
 from processing.sandbox.outcome import StepStopped
 from processing.sandbox.process import ChildProcess, NotStarted, idle
@@ -86,11 +87,17 @@ class Sandbox:
         `pulse` is called again and again while a step runs, and should return soon; what it
         raises ends the step.
         """
-        return self.sitting().open(content, media_type, owner=NOBODY, pulse=pulse)
+        alone = Sitting(self._find_step, self._start_child, files_per_child=1)
+        return alone.open(content, media_type, owner=NOBODY, pulse=pulse)
 
     def sitting(self, *, files_per_child: int = 1) -> Sitting:
-        """Return what opens the sessions for files in a row, which may share a child."""
-        return Sitting(self._find_step, self._start_child, files_per_child=files_per_child)
+        """Return what opens the sessions for files in a row, which may share a child.
+
+        Until it is closed the caller's thread may be kept on one processor.
+        """
+        return Sitting(
+            self._find_step, self._start_child, files_per_child=files_per_child, core=Core()
+        )
 
     def _find_step(self, name: str) -> Step:
         if self._get is None:
@@ -145,6 +152,7 @@ class ZygoteProcess:
                 pass_fds=[its_control.fileno()],
                 start_new_session=True,
             )
+            let_roam(self._process.pid)
         self.control.settimeout(WARM_UP_S)
         try:
             message = self.control.recv(protocol.PACKET)

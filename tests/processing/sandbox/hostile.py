@@ -317,6 +317,12 @@ def grow(context: StepContext) -> Output:
     return {"length": len(b"x" * (64 * MIB))}
 
 
+def doze(context: StepContext) -> Output:
+    """Take as long as no small step does, and tell where it could run in the end."""
+    time.sleep(0.3)
+    return {"processors": [*sorted(os.sched_getaffinity(0))]}
+
+
 def noop(context: StepContext) -> Output:
     return {}
 
@@ -410,10 +416,10 @@ OTHERS: tuple[Callable[[StepContext], Output], ...] = (
     attempt, allocate, allocate_at_once, segfault, abort, real_time_signal, leave,
     call_of_32_bits, long_output, endless_output, endless_artifact, endless_artifacts,
     hang_up, not_json, not_an_object, raise_with_content, fail, recurse, leave_things_behind,
-    speak_up_later, grow, noop, echo, echo_results, describe, limits, digest, seek_about,
+    speak_up_later, grow, doze, noop, echo, echo_results, describe, limits, digest, seek_about,
     write_artifacts, count_in_threads, picture, document, late_import,
 )  # fmt: skip
-SHARING = {describe, fail, leave, speak_up_later, grow}  # after a file of the type text/plain
+SHARING = {describe, doze, fail, leave, speak_up_later, grow}  # after a file of the type text/plain
 READING = {echo}  # what the steps before have found
 REGISTRY = {
     run.__name__: Step(
