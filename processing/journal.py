@@ -56,11 +56,18 @@ class Entry:
 class Journal:
     """Of one worker, over the runs that it has claimed. For one thread.
 
-    `on_failure` says how a run is left whose artifacts could not be made durable.
+    `on_failure` says how a run is left whose artifacts could not be made durable. `before_threads`
+    is called before other threads are given something to do.
     """
 
-    def __init__(self, on_failure: Callable[[Claim, Exception], Ending]) -> None:
+    def __init__(
+        self,
+        on_failure: Callable[[Claim, Exception], Ending],
+        *,
+        before_threads: Callable[[], None] = lambda: None,
+    ) -> None:
         self._on_failure = on_failure
+        self._before_threads = before_threads
         self._entries: dict[Claim, Entry] = {}
         self._lost: set[Claim] = set()
         self._oldest_at = float("inf")
@@ -121,6 +128,7 @@ class Journal:
         if settings.PROCESSING["OTLP_ENDPOINT"]:
             from processing import spans  # noqa: PLC0415 - needs an extra
 
+            self._before_threads()
             ended = {entry.claim.run_id for entry in entries if entry.ending}
             spans.send(ours & ended)
 
@@ -138,7 +146,7 @@ class Journal:
         drafts = [
             draft for entry in entries for note in entry.notes.values() for draft in note.drafts
         ]
-        errors = dict(zip(drafts, _commit(drafts), strict=True))
+        errors = dict(zip(drafts, _commit(drafts, self._before_threads), strict=True))
         failed = []
         for entry in entries:
             for number, note in enumerate(entry.notes.values()):
@@ -160,7 +168,7 @@ class Journal:
         entry.ending = self._on_failure(entry.claim, error)
 
 
-def _commit(drafts: Sequence[Draft]) -> list[Exception | None]:
+def _commit(drafts: Sequence[Draft], before_threads: Callable[[], None]) -> list[Exception | None]:
     """Make artifacts durable, and return what went wrong with each.
 
     One after the other where the disk is fast: threads cost more processor time than they save.
@@ -171,6 +179,7 @@ def _commit(drafts: Sequence[Draft]) -> list[Exception | None]:
         began = time.monotonic()
         errors.append(_commit_one(draft))
         if time.monotonic() - began > SLOW_S and number < len(drafts):
+            before_threads()
             return [*errors, *_pool().map(_commit_one, drafts[number:])]
     return errors
 

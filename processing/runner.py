@@ -188,7 +188,7 @@ class Bundle:
     """Claimed runs on their way, with what is read of all of them at once."""
 
     def __init__(self, claims: tuple[Claim, ...]) -> None:
-        self.journal = Journal(_after)
+        self.journal = Journal(_after, before_threads=self._roam)
         self._sitting: Sitting | None = None
         self._waiting = list(reversed(claims))
         self._at: Claim | None = None
@@ -285,6 +285,10 @@ class Bundle:
         self.journal.flush_if_due()
         if self._at and queue.is_lost(self._at):
             raise ClaimLost
+
+    def _roam(self) -> None:
+        if self._sitting is not None:
+            sandbox().roam()
 
     def _give_back(self, claims: list[Claim]) -> None:
         for claim in claims:

@@ -70,7 +70,7 @@ class Hash:
 
         A helper that still has the piece before goes on with this one, without a pause.
         """
-        if len(data) >= ASIDE_BYTES and self._hand_over(data):
+        if self._error is None and len(data) >= ASIDE_BYTES and self._hand_over(data):
             self._wait(1)
         else:
             self.state.update(data)

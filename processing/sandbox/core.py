@@ -1,76 +1,110 @@
-"""One processor for a worker and its child while they take turns.
+"""One processor for a worker and its child while they take turns. Linux only.
 
 Whoever hands over sleeps until the other one has answered. On two processors each change wakes an
 idle one up, which takes longer than a small step; on one it is a plain change of tasks.
+
+It is an attempt: where the kernel refuses, both run where they like.
 """
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
-CAN_PIN = hasattr(os, "sched_setaffinity") and hasattr(os, "memfd_create")  # Linux
+SHARE = 0.25  # of its time for which a kept thread waits for a processor that others want as well
+AWAY_S = 10.0  # for which nothing is kept after that
 
-# One byte for each processor, which the worker that keeps it has locked. The kernel lets go of the
-# locks of who dies. Forked workers share the file.
-_KEPT = os.memfd_create("processors") if CAN_PIN else -1
-_ALL = os.sched_getaffinity(0) if CAN_PIN else set()
+
+def _locks() -> int:
+    """Return a file with one byte for each processor, locked by the worker that keeps it.
+
+    The kernel lets go of the locks of who dies. Forked workers share the file, so it is those of
+    one cluster that keep out of each other's way. -1: there is none.
+    """
+    with suppress(AttributeError, OSError):
+        return os.memfd_create("processors")
+    return -1
+
+
+_KEPT = _locks()
 
 
 class Core:
-    """Keeps the calling thread and one process on a processor that no other worker has."""
+    """Keeps the calling thread and one process together. For one thread of a process.
+
+    Threads and processes that are begun meanwhile would be kept for ever: `leave` comes first.
+    """
 
     def __init__(self) -> None:
         self._number: int | None = None
         self._allowed: set[int] = set()
         self._pid = 0
         self._has_asked = False
+        self._not_before = 0.0
+        self._began = self._waited_before_s = 0.0
 
     def share_with(self, pid: int) -> None:
-        """Stay with the process `pid`, instead of the one before, if a processor is free."""
-        if pid == self._pid or not CAN_PIN:
+        """Stay with the process `pid` from now on, if a processor is to be had."""
+        if pid == self._pid or _KEPT < 0:
             return
-        if not self._has_asked:
+        if not self._has_asked and time.monotonic() >= self._not_before:
             self._has_asked = True
-            self._take()
+            with suppress(OSError):
+                self._take()
         if self._number is not None:
-            self._let(self._allowed)
             self._pid = pid
-            self._let({self._number})
+            with suppress(OSError):
+                os.sched_setaffinity(pid, {self._number})
+
+    def forget(self) -> None:
+        """Take note that the process is ending: its number may soon be another one's."""
+        self._pid = 0
 
     def leave(self) -> None:
         """Let both run where they like, until they share again."""
         self._has_asked = False
         if self._number is None:
             return
-        self._let(self._allowed)
-        os.sched_setaffinity(0, self._allowed)
-        fcntl.lockf(_KEPT, fcntl.LOCK_UN, 1, self._number)
+        number, pid = self._number, self._pid
         self._number, self._pid = None, 0
+        for each in (pid, 0) if pid else (0,):
+            with suppress(OSError):
+                os.sched_setaffinity(each, self._allowed)
+        with suppress(OSError):
+            fcntl.lockf(_KEPT, fcntl.LOCK_UN, 1, number)
+            kept_s = time.monotonic() - self._began
+            if _waited_s() - self._waited_before_s > SHARE * kept_s:
+                self._not_before = time.monotonic() + AWAY_S
 
     def _take(self) -> None:
         self._allowed = os.sched_getaffinity(0)
-        here = _processor_of_this_thread()
+        if len(self._allowed) < 2:
+            return
+        here = _processor()
         for number in sorted(self._allowed, key=lambda each: each != here):
-            with suppress(OSError):  # another worker keeps it
+            try:
                 fcntl.lockf(_KEPT, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+            except OSError:  # another worker keeps it
+                continue
+            self._number = number
+            self._began, self._waited_before_s = time.monotonic(), _waited_s()
+            try:
                 os.sched_setaffinity(0, {number})
-                self._number = number
-                return
-
-    def _let(self, processors: set[int]) -> None:
-        with suppress(OSError):  # it has ended
-            if self._pid:
-                os.sched_setaffinity(self._pid, processors)
+            except OSError:
+                self.leave()
+                raise
+            return
 
 
-def let_roam(pid: int) -> None:
-    """Let a process run where this one could when it began, whatever it keeps to by now."""
-    if CAN_PIN:
-        os.sched_setaffinity(pid, _ALL)
-
-
-def _processor_of_this_thread() -> int:
+def _processor() -> int:
+    """Return where the calling thread runs."""
     # Source: proc(5), /proc/PID/stat, (39) processor; the name in (2) may contain anything.
     fields = Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()
     return int(fields[39 - 3])
+
+
+def _waited_s() -> float:
+    """Return how long the calling thread has been ready to run, and could not."""
+    # Source: Linux, Documentation/scheduler/sched-stats.rst, /proc/PID/schedstat.
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9

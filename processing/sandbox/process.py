@@ -54,8 +54,7 @@ class Ending:
 class ChildProcess:
     """A locked-in child that has been asked of the zygote over `control`.
 
-    `pulse` is called with each packet that arrives, and every PULSE_S seconds while none does;
-    then `on_wait` is, too.
+    `pulse` is called with each packet that arrives, and every PULSE_S seconds while none does.
 
     Raises:
         NotStarted: when it is made.
@@ -66,7 +65,6 @@ class ChildProcess:
         self._channel = self._report  # until its own arrives
         self._handle = self._status = -1
         self.pulse: Callable[[], None] = idle
-        self.on_wait: Callable[[], None] = idle
         try:
             with its_report:
                 socket.send_fds(control, [protocol.FORK], [its_report.fileno()])
@@ -182,7 +180,6 @@ class ChildProcess:
         while (left_s := deadline - time.monotonic()) > 0:
             if poll.poll(min(left_s, PULSE_S) * 1000):
                 return
-            self.on_wait()
             self.pulse()
         raise Late
 

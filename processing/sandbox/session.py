@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from signal import SIGKILL, SIGXCPU, Signals
@@ -18,6 +19,7 @@ from processing.sandbox.process import DYING_S, ChildProcess, Gone, Late, Malfor
 from processing.steps.contract import JSON, MIB, Limits, Output, Step, StepFailed
 
 MAX_GROWTH = 32 * MIB  # of a child that may go on to the next file
+SMALL_S = 0.05  # a step that takes longer may use another processor than the worker's
 
 
 class Session:
@@ -46,6 +48,7 @@ class Session:
         self._keep_child = keep_child
         self._pulse = pulse
         self._core = core
+        self._began = 0.0  # of the step
         self._child: ChildProcess | None = None
         self._is_clean = True
 
@@ -97,6 +100,7 @@ class Session:
         child = self._living_child()
         self._is_clean = self._is_clean and step.leaves_child_clean(request["media_type"])
         self._place(child)
+        self._began = time.monotonic()
         exchange = Exchange(child, self._content, limits, open_artifact)
         cpu_before_s = 0.0
         try:
@@ -121,8 +125,13 @@ class Session:
             self._close()
         if self._child is None:
             self._child = self._start_child()
-            self._child.pulse = self._pulse
+            self._child.pulse = self._beat
         return self._child
+
+    def _beat(self) -> None:
+        if self._core is not None and time.monotonic() - self._began > SMALL_S:
+            self._core.leave()
+        self._pulse()
 
     def _place(self, child: ChildProcess) -> None:
         """Put a child that does small things where the worker is; any other may need more."""
@@ -130,12 +139,13 @@ class Session:
             return
         if self._is_clean:
             self._core.share_with(child.pid)
-            child.on_wait = self._core.leave  # a step that takes long is no small one
         else:
             self._core.leave()
 
     def _close(self) -> None:
         if self._child is not None:
+            if self._core is not None:
+                self._core.forget()
             self._child.close()
             self._child = None
 
@@ -197,7 +207,7 @@ class Sitting:
         if child is not None and child.is_silent():
             return child
         if child is not None:
-            child.close()
+            self._end(child)
         self._files = 0
         return self._start_child()
 
@@ -206,15 +216,20 @@ class Sitting:
         if self._files < self._files_per_child and child.growth_bytes() <= MAX_GROWTH:
             self._kept = child
         else:
-            child.close()
+            self._end(child)
 
     def close(self) -> None:
         """Let go of the child that waits for the next file, and of the processor."""
         if self._core is not None:
             self._core.leave()
         if self._kept is not None:
-            self._kept.close()
+            self._end(self._kept)
             self._kept = None
+
+    def _end(self, child: ChildProcess) -> None:
+        if self._core is not None:
+            self._core.forget()
+        child.close()
 
 
 def _stop(

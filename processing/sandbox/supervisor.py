@@ -15,7 +15,7 @@ from uuid import UUID
 
 from config.ranges import RangeSource
 from processing.sandbox import kernel, protocol
-from processing.sandbox.core import Core, let_roam
+from processing.sandbox.core import Core
 from processing.sandbox.kernel import Support
 from processing.sandbox.outcome import StepStopped
 from processing.sandbox.process import ChildProcess, NotStarted, idle
@@ -52,6 +52,7 @@ class Sandbox:
         self._registry = registry
         self._get: Callable[[str], Step] | None = None
         self._zygote: ZygoteProcess | None = None
+        self._core = Core()
         self._starting = threading.Lock()
 
     @staticmethod
@@ -93,11 +94,15 @@ class Sandbox:
     def sitting(self, *, files_per_child: int = 1) -> Sitting:
         """Return what opens the sessions for files in a row, which may share a child.
 
-        Until it is closed the caller's thread may be kept on one processor.
+        Until it is closed the caller's thread may be kept on one processor; see `roam`.
         """
         return Sitting(
-            self._find_step, self._start_child, files_per_child=files_per_child, core=Core()
+            self._find_step, self._start_child, files_per_child=files_per_child, core=self._core
         )
+
+    def roam(self) -> None:
+        """Let the caller's thread run on any processor, as before it begins others."""
+        self._core.leave()
 
     def _find_step(self, name: str) -> Step:
         if self._get is None:
@@ -121,6 +126,7 @@ class Sandbox:
     def _living_zygote(self) -> "ZygoteProcess":
         with self._starting:
             if self._zygote is None:
+                self.roam()
                 self._zygote = ZygoteProcess(self._registry, confined=self._confined)
             return self._zygote
 
@@ -152,7 +158,6 @@ class ZygoteProcess:
                 pass_fds=[its_control.fileno()],
                 start_new_session=True,
             )
-            let_roam(self._process.pid)
         self.control.settimeout(WARM_UP_S)
         try:
             message = self.control.recv(protocol.PACKET)

@@ -36,6 +36,9 @@ def test_each_artifact_is_committed_once_and_its_own_failure_is_told(
     monkeypatch.setattr(journal, "_pool", asked)
     error = StorageFailed()
     drafts: list[Any] = [Draft(), Draft(), Draft(error), Draft(), Draft()]
-    assert journal._commit(drafts) == [None, None, error, None, None]
+    told: list[bool] = []
+    errors = journal._commit(drafts, lambda: told.append(not pools))
+    assert errors == [None, None, error, None, None]
     assert [draft.commits for draft in drafts] == [1] * 5
     assert bool(pools) == (slow_s < 0)
+    assert told == [True] * len(pools)

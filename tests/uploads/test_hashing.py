@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -61,7 +62,9 @@ def test_a_helper_has_the_next_piece_before_it_is_done_with_the_one_before() -> 
     whole.update(DATA)
     following = threading.Thread(target=whole.update, args=(DATA,))
     following.start()
-    following.join(0.1)
+    deadline = time.monotonic() + 10
+    while len(whole._pieces) < 2 and time.monotonic() < deadline:
+        time.sleep(0.001)
     assert following.is_alive()  # for the memory of the first one is still being read
     gate.set()
     following.join(10)
@@ -79,6 +82,8 @@ def test_what_goes_wrong_in_a_helper_is_raised_by_whatever_follows() -> None:
     whole = hash_of(Broken(), helpers)
     whole.update(DATA)
     for _ in range(2):
+        with pytest.raises(ValueError, match="broken"):
+            whole.update(DATA)
         with pytest.raises(ValueError, match="broken"):
             assert whole.state
     assert helpers.begin(lambda release: release())

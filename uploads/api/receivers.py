@@ -136,7 +136,7 @@ class MultipartReceiver:
         if len(tail) < longest:
             return True
         rest = tail[tail.rfind(b"\r") :] if b"\r" in tail else b"none"
-        return self._delimiter.startswith(rest) or rest.startswith(self._delimiter)
+        return self._delimiter.startswith(rest) or self._delimiter in tail
 
     def finish(self) -> HttpResponse:
         try:

@@ -323,6 +323,15 @@ def doze(context: StepContext) -> Output:
     return {"processors": [*sorted(os.sched_getaffinity(0))]}
 
 
+def chat(context: StepContext) -> Output:
+    """Take as long, and never be silent for long."""
+    for number in range(60):
+        with context.open_artifact(f"part-{number}", "text/plain") as artifact:
+            artifact.write(b"word")
+        time.sleep(0.005)
+    return {"processors": [*sorted(os.sched_getaffinity(0))]}
+
+
 def noop(context: StepContext) -> Output:
     return {}
 
@@ -416,10 +425,18 @@ OTHERS: tuple[Callable[[StepContext], Output], ...] = (
     attempt, allocate, allocate_at_once, segfault, abort, real_time_signal, leave,
     call_of_32_bits, long_output, endless_output, endless_artifact, endless_artifacts,
     hang_up, not_json, not_an_object, raise_with_content, fail, recurse, leave_things_behind,
-    speak_up_later, grow, doze, noop, echo, echo_results, describe, limits, digest, seek_about,
-    write_artifacts, count_in_threads, picture, document, late_import,
+    speak_up_later, grow, doze, chat, noop, echo, echo_results, describe, limits, digest,
+    seek_about, write_artifacts, count_in_threads, picture, document, late_import,
 )  # fmt: skip
-SHARING = {describe, doze, fail, leave, speak_up_later, grow}  # after a file of the type text/plain
+SHARING = {
+    describe,
+    doze,
+    chat,
+    fail,
+    leave,
+    speak_up_later,
+    grow,
+}  # after a file of the type text/plain
 READING = {echo}  # what the steps before have found
 REGISTRY = {
     run.__name__: Step(

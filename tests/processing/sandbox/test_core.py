@@ -1,20 +1,36 @@
 """A worker and its child are on one processor as long as they take turns at small things."""
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from processing.sandbox import Sandbox, Session, Sitting
+from processing.sandbox import Sandbox, Session, Sitting, core
+from processing.sandbox import session as sessions
 from processing.sandbox.core import Core
 from tests.processing.sandbox.cast import CONTENT, HOSTILE, run
 from tests.processing.sandbox.test_sittings import OWNER
 from tests.source import BytesSource
 
-ALL = os.sched_getaffinity(0)
+ALL = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
-pytestmark = pytest.mark.skipif(len(ALL) < 2, reason="there is one processor only")
+pytestmark = pytest.mark.skipif(len(ALL) < 2, reason="there is no second processor to choose")
+
+
+@pytest.fixture(autouse=True)
+def roaming(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nobody is kept before or after, however busy the machine is."""
+    monkeypatch.setattr(core, "SHARE", 2.0)
+    sandbox._core = Core()
+    yield
+    assert os.sched_getaffinity(0) == ALL
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step is a small one, however busy the machine is."""
+    monkeypatch.setattr(sessions, "SMALL_S", 60.0)
 
 
 @pytest.fixture
@@ -22,7 +38,6 @@ def sitting(sandbox: Sandbox) -> Iterator[Sitting]:
     sitting = sandbox.sitting(files_per_child=3)
     yield sitting
     sitting.close()
-    assert os.sched_getaffinity(0) == ALL
 
 
 @pytest.fixture
@@ -48,6 +63,7 @@ def elsewhere(act: Callable[[], int]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+@pytest.mark.usefixtures("patient")
 def test_small_steps_are_where_the_worker_is_and_both_roam_afterwards(
     sitting: Sitting, session: Session
 ) -> None:
@@ -58,14 +74,19 @@ def test_small_steps_are_where_the_worker_is_and_both_roam_afterwards(
     assert processors_of(session) == ALL
 
 
-def test_a_step_that_takes_long_may_run_anywhere(session: Session) -> None:
+@pytest.mark.parametrize("long", ["doze", "chat"])
+def test_a_step_that_takes_long_may_run_anywhere_whether_it_talks_or_not(
+    session: Session, monkeypatch: pytest.MonkeyPatch, long: str
+) -> None:
     run(session, "describe")
-    assert run(session, "doze").output["processors"] == sorted(ALL)
+    assert run(session, long).output["processors"] == sorted(ALL)
     assert os.sched_getaffinity(0) == ALL
-    run(session, "describe")  # a small one again
+    monkeypatch.setattr(sessions, "SMALL_S", 60.0)
+    run(session, "describe")
     assert len(processors_of(session)) == 1
 
 
+@pytest.mark.usefixtures("patient")
 def test_where_a_parser_is_at_work_nobody_is_kept(session: Session) -> None:
     run(session, "describe")
     run(session, "noop")
@@ -79,29 +100,65 @@ def test_each_worker_has_a_processor_of_its_own_while_there_are_any() -> None:
         return os.sched_getaffinity(0)
 
     def one_more(before: set[int]) -> int:
+        os.sched_setaffinity(0, ALL)  # it was forked by one that is kept
         mine = kept()
         if not ALL - before:
             return int(mine != ALL)
         if len(mine) != 1 or mine & before:
             return 1
-        return elsewhere(lambda: one_more(before | mine) if reset() else 1)
+        return elsewhere(lambda: one_more(before | mine))
 
-    def reset() -> bool:
-        os.sched_setaffinity(0, ALL)  # forked from one that is kept
-        return True
-
-    assert elsewhere(lambda: one_more(set())) == 0
-    assert elsewhere(lambda: one_more(set())) == 0  # those who have ended keep none
+    for _ in range(2):  # those who have ended keep none
+        assert elsewhere(lambda: one_more(set())) == 0
 
 
-def test_a_sandbox_that_starts_meanwhile_may_run_anywhere() -> None:
-    core = Core()
-    core.share_with(os.getpid())
-    try:
-        with Sandbox(registry=HOSTILE) as sandbox:
-            zygote = sandbox._living_zygote()._process.pid
-            assert os.sched_getaffinity(zygote) == ALL
-            assert "Cpus_allowed" in Path(f"/proc/{zygote}/status").read_text()
-    finally:
-        core.leave()
+def test_where_others_want_the_same_processor_nobody_is_kept_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(core, "SHARE", -1.0)
+    crowded = Core()
+    crowded.share_with(os.getpid())
+    crowded.leave()
+    crowded.share_with(os.getpid())
     assert os.sched_getaffinity(0) == ALL
+    monkeypatch.setattr("processing.sandbox.core.time.monotonic", lambda: 1e9)
+    crowded.share_with(os.getpid())
+    assert len(os.sched_getaffinity(0)) == 1
+    crowded.leave()
+
+
+@pytest.mark.parametrize("when", ["taking", "leaving"])
+def test_where_the_kernel_refuses_both_run_where_they_like(
+    monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    mine = Core()
+    with monkeypatch.context() as refusing:
+        if when == "taking":
+            refusing.setattr(os, "sched_setaffinity", refuse)
+        mine.share_with(os.getpid())
+        refusing.setattr(os, "sched_setaffinity", refuse)
+        mine.leave()
+        mine.leave()
+    os.sched_setaffinity(0, ALL)
+    for number in ALL:  # no lock has stayed behind
+        assert elsewhere(lambda at=number: _can_lock(at)) == 0  # type: ignore[misc]
+
+
+def _can_lock(number: int) -> int:
+    fcntl.lockf(core._KEPT, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+    return 0
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_zygote_that_starts_meanwhile_may_run_anywhere() -> None:
+    with Sandbox(registry=HOSTILE) as sandbox:
+        sitting = sandbox.sitting(files_per_child=3)
+        with sitting.open(BytesSource(CONTENT), "text/plain", owner=OWNER) as session:
+            run(session, "describe")
+            assert len(os.sched_getaffinity(0)) == 1
+            sandbox._discard(sandbox._living_zygote())
+            assert os.sched_getaffinity(sandbox._living_zygote()._process.pid) == ALL
+        sitting.close()
