@@ -8,12 +8,8 @@ It is an attempt: where the kernel refuses, both run where they like.
 
 import fcntl
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
-
-SHARE = 0.25  # of its time for which a kept thread waits for a processor that others want as well
-AWAY_S = 10.0  # for which nothing is kept after that
 
 
 def _locks() -> int:
@@ -41,14 +37,12 @@ class Core:
         self._allowed: set[int] = set()
         self._pid = 0
         self._has_asked = False
-        self._not_before = 0.0
-        self._began = self._waited_before_s = 0.0
 
     def share_with(self, pid: int) -> None:
         """Stay with the process `pid` from now on, if a processor is to be had."""
         if pid == self._pid or _KEPT < 0:
             return
-        if not self._has_asked and time.monotonic() >= self._not_before:
+        if not self._has_asked:
             self._has_asked = True
             with suppress(OSError):
                 self._take()
@@ -73,9 +67,6 @@ class Core:
                 os.sched_setaffinity(each, self._allowed)
         with suppress(OSError):
             fcntl.lockf(_KEPT, fcntl.LOCK_UN, 1, number)
-            kept_s = time.monotonic() - self._began
-            if _waited_s() - self._waited_before_s > SHARE * kept_s:
-                self._not_before = time.monotonic() + AWAY_S
 
     def _take(self) -> None:
         self._allowed = os.sched_getaffinity(0)
@@ -88,7 +79,6 @@ class Core:
             except OSError:  # another worker keeps it
                 continue
             self._number = number
-            self._began, self._waited_before_s = time.monotonic(), _waited_s()
             try:
                 os.sched_setaffinity(0, {number})
             except OSError:
@@ -102,9 +92,3 @@ def _processor() -> int:
     # Source: proc(5), /proc/PID/stat, (39) processor; the name in (2) may contain anything.
     fields = Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()
     return int(fields[39 - 3])
-
-
-def _waited_s() -> float:
-    """Return how long the calling thread has been ready to run, and could not."""
-    # Source: Linux, Documentation/scheduler/sched-stats.rst, /proc/PID/schedstat.
-    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9

@@ -19,10 +19,8 @@ pytestmark = pytest.mark.skipif(len(ALL) < 2, reason="there is no second process
 
 
 @pytest.fixture(autouse=True)
-def roaming(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nobody is kept before or after, however busy the machine is."""
-    monkeypatch.setattr(core, "SHARE", 2.0)
-    sandbox._core = Core()
+def roaming() -> Iterator[None]:
+    """Nobody is kept afterwards."""
     yield
     assert os.sched_getaffinity(0) == ALL
 
@@ -110,21 +108,6 @@ def test_each_worker_has_a_processor_of_its_own_while_there_are_any() -> None:
 
     for _ in range(2):  # those who have ended keep none
         assert elsewhere(lambda: one_more(set())) == 0
-
-
-def test_where_others_want_the_same_processor_nobody_is_kept_for_a_while(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(core, "SHARE", -1.0)
-    crowded = Core()
-    crowded.share_with(os.getpid())
-    crowded.leave()
-    crowded.share_with(os.getpid())
-    assert os.sched_getaffinity(0) == ALL
-    monkeypatch.setattr("processing.sandbox.core.time.monotonic", lambda: 1e9)
-    crowded.share_with(os.getpid())
-    assert len(os.sched_getaffinity(0)) == 1
-    crowded.leave()
 
 
 @pytest.mark.parametrize("when", ["taking", "leaving"])
