@@ -428,15 +428,8 @@ OTHERS: tuple[Callable[[StepContext], Output], ...] = (
     speak_up_later, grow, doze, chat, noop, echo, echo_results, describe, limits, digest,
     seek_about, write_artifacts, count_in_threads, picture, document, late_import,
 )  # fmt: skip
-SHARING = {
-    describe,
-    doze,
-    chat,
-    fail,
-    leave,
-    speak_up_later,
-    grow,
-}  # after a file of the type text/plain
+# After a file of the type text/plain.
+SHARING = {describe, doze, chat, fail, leave, speak_up_later, grow}
 READING = {echo}  # what the steps before have found
 REGISTRY = {
     run.__name__: Step(
