@@ -32,7 +32,9 @@ class Core:
     Threads and processes that are begun meanwhile would be kept for ever: `leave` comes first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps: bool = True) -> None:
+        """Make one that keeps nothing yet, or, without `keeps`, never does."""
+        self._keeps = keeps and _KEPT >= 0
         self._number: int | None = None
         self._allowed: set[int] = set()
         self._pid = 0
@@ -40,7 +42,7 @@ class Core:
 
     def share_with(self, pid: int) -> None:
         """Stay with the process `pid` from now on, if a processor is to be had."""
-        if pid == self._pid or _KEPT < 0:
+        if pid == self._pid or not self._keeps:
             return
         if not self._has_asked:
             self._has_asked = True

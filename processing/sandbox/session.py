@@ -39,7 +39,7 @@ class Session:
         start_child: Callable[[], ChildProcess],
         keep_child: Callable[[ChildProcess], None],
         pulse: Callable[[], None],
-        core: Core | None,
+        core: Core,
     ) -> None:
         self._content = Content(content)
         self._media_type = media_type
@@ -129,14 +129,12 @@ class Session:
         return self._child
 
     def _beat(self) -> None:
-        if self._core is not None and time.monotonic() - self._began > SMALL_S:
+        if time.monotonic() - self._began > SMALL_S:
             self._core.leave()
         self._pulse()
 
     def _place(self, child: ChildProcess) -> None:
         """Put a child that does small things where the worker is; any other may need more."""
-        if self._core is None:
-            return
         if self._is_clean:
             self._core.share_with(child.pid)
         else:
@@ -144,8 +142,7 @@ class Session:
 
     def _close(self) -> None:
         if self._child is not None:
-            if self._core is not None:
-                self._core.forget()
+            self._core.forget()
             self._child.close()
             self._child = None
 
@@ -153,7 +150,7 @@ class Session:
 class Sitting:
     """Files in a row, of which those of one owner may share a child. For one thread.
 
-    With a `core`, steps that leave their child clean run where the worker does.
+    Steps that leave their child clean run where the worker does, if `core` keeps a processor.
 
     A child goes on to the next file of the same owner if it ran nothing but steps that share it,
     every one of them succeeded, and it is silent and has hardly grown; at the most
@@ -166,7 +163,7 @@ class Sitting:
         start_child: Callable[[], ChildProcess],
         *,
         files_per_child: int,
-        core: Core | None = None,
+        core: Core,
     ) -> None:
         self._find_step = find_step
         self._start_child = start_child
@@ -220,15 +217,13 @@ class Sitting:
 
     def close(self) -> None:
         """Let go of the child that waits for the next file, and of the processor."""
-        if self._core is not None:
-            self._core.leave()
+        self._core.leave()
         if self._kept is not None:
             self._end(self._kept)
             self._kept = None
 
     def _end(self, child: ChildProcess) -> None:
-        if self._core is not None:
-            self._core.forget()
+        self._core.forget()
         child.close()
 
 

@@ -88,7 +88,9 @@ class Sandbox:
         `pulse` is called again and again while a step runs, and should return soon; what it
         raises ends the step.
         """
-        alone = Sitting(self._find_step, self._start_child, files_per_child=1)
+        alone = Sitting(
+            self._find_step, self._start_child, files_per_child=1, core=Core(keeps=False)
+        )
         return alone.open(content, media_type, owner=NOBODY, pulse=pulse)
 
     def sitting(self, *, files_per_child: int = 1) -> Sitting:

@@ -16,7 +16,7 @@ from processing.replays import Selection
 from processing.runs import retry_run
 from processing.steps.contract import StepFailed
 from processing.webhooks import courier, endpoints
-from processing.webhooks.models import Delivery
+from processing.webhooks.models import Delivery, Endpoint
 from tests.processing.webhooks.conftest import only_delivery
 from uploads.intake import Offer, receive_upload
 from uploads.models import Door, Upload
@@ -121,6 +121,18 @@ def test_without_such_an_endpoint_the_step_fails(upload, endpoint):
     run = work(upload)
     assert (run.state, run.error_code) == (RunState.FAILED, "webhook_unknown")
     assert not Delivery.objects.exists()
+
+
+def test_a_removal_is_told_when_it_is_done_since_tellers_wait_for_each_other(endpoint, monkeypatch):
+    told = []
+
+    def announce(owner_id: Any, name: str, **ids: Any) -> None:
+        told.append((name, ids["endpoint"], Endpoint.objects.count()))
+
+    monkeypatch.setattr(endpoints, "announce", announce)
+    pk = endpoint.pk
+    endpoints.remove(endpoint)
+    assert told == [("webhook.changed", pk, 0)]
 
 
 def test_the_endpoint_of_somebody_else_is_none(upload, endpoint, stranger, receiver):
