@@ -42,7 +42,7 @@ class Receiver(Protocol):
     `finish` is called once, after the last piece; its answer must be rendered. If it raises, or
     anything before it does, `abort` is called once instead, and nothing after it. Any call may
     raise an `AppError`, which becomes the answer at once. The memory of `data` is the caller's
-    again when the next call has returned.
+    again when the next call has returned; where nothing follows yet, that is a write of no bytes.
     """
 
     def write(self, data: bytes | memoryview) -> None: ...

@@ -28,16 +28,16 @@ class Pools:
         self.bytes = ThreadPoolExecutor(limits.byte_threads, "edge-bytes")
         self.events = ThreadPoolExecutor(1, "edge-events")
         self._byte_threads = limits.byte_threads
-        self._streams = 0
+        self.streams = 0  # bodies and contents on their way
 
     @contextmanager
     def stream(self) -> Iterator[None]:
         """Count one body or content on its way."""
-        self._streams += 1
+        self.streams += 1
         try:
             yield
         finally:
-            self._streams -= 1
+            self.streams -= 1
 
     @property
     def crowded(self) -> bool:
@@ -46,7 +46,7 @@ class Pools:
         A piece that waits in memory for a thread then brings no speed, so a stream should have
         only one.
         """
-        return self._streams > self._byte_threads
+        return self.streams > self._byte_threads
 
     def close(self) -> None:
         """Start nothing more; what runs may end."""

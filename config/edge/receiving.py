@@ -18,9 +18,15 @@ from config.edge.pools import Pools, submit
 
 COLLECT_BYTES = 256 * 1024  # a segment of a blob, and small against a change of thread
 COLLECT_S = 0.02
-PIECE_BYTES = 1024 * 1024  # of a body that is read directly
-CROWD_PIECE_BYTES = 512 * 1024  # the same, where many bodies come at once
+# Of a body that is read directly: each piece costs a few changes of thread, so a large one is fast,
+# and one of a quarter of this costs a lone body a third of its speed.
+PIECE_BYTES = 4 * 1024 * 1024
+LEAST_PIECE_BYTES = 512 * 1024
+MEMORY_BYTES = 16 * 1024 * 1024  # of all bodies; more where so many come that pieces are the least
 AHEAD = 1  # pieces of a body that wait for a thread
+# Pieces that are not the reader's again: what waits, the one that is being written, and the one
+# before that, which the receiver may hold on to.
+HELD = AHEAD + 2
 LINGER_S = 0.01  # for which a thread waits for the next piece; no client can hold it for longer
 
 logger = logging.getLogger(__name__)
@@ -55,22 +61,30 @@ class Delivery:
         return self._writing is not None
 
     @property
-    def held(self) -> int:
-        """Return how many of the pieces that were given last are not the caller's again.
-
-        One that waits, one that is being written, and the one before that, which the receiver may
-        hold on to; in a crowd only the last.
-        """
-        return 1 if self.crowded else AHEAD + 2
-
-    @property
     def crowded(self) -> bool:
         """Tell whether to be sparing with memory: there are more bodies than threads for them."""
         return self._pools.crowded
 
-    async def write(self, data: bytes | memoryview) -> None:
-        """Have `data` written after what waits already; in a crowd, return when it is."""
+    @property
+    def piece_bytes(self) -> int:
+        """Return how large a piece should be now: its share of the memory for all bodies."""
+        pieces = 1 if self.crowded else HELD + 1  # with the one that comes
+        share = MEMORY_BYTES // (self._pools.streams * pieces)
+        return max(LEAST_PIECE_BYTES, min(share, PIECE_BYTES))
+
+    async def write(self, data: bytes | memoryview, *, release: bool = False) -> None:
+        """Have `data` written after what waits already; in a crowd, return when it is.
+
+        With `release`, return when the receiver has let go of it, too.
+        """
         await self._until_unwritten(AHEAD)
+        self._give(data)
+        if release:
+            self._give(b"")  # the next call, by which it lets go
+        if release or self.crowded:
+            await self.written()
+
+    def _give(self, data: bytes | memoryview) -> None:
         self._given += 1
         with self._turn:
             self._pieces.put(data)
@@ -78,8 +92,6 @@ class Delivery:
         if idle:
             self._writing = submit(self._pools.bytes, self._request_id, self._write_all)
             self._writing.add_done_callback(self._note)
-        if self._pools.crowded:
-            await self.written()
 
     async def written(self) -> None:
         """Return when nothing is being written. What a write raised is raised here."""
@@ -144,21 +156,18 @@ async def pump_directly(body: Body, delivery: Delivery) -> None:
     delivery.failed.add_done_callback(lambda _: body.interrupt())
     given: deque[memoryview] = deque()
     spare: list[memoryview] = []
+    wanted = LEAST_PIECE_BYTES  # the first one decides whether more is welcome
     while not body.ended:
-        buffer = spare.pop() if spare else _memory_for(delivery)
+        buffer = spare.pop() if spare else memoryview(mmap.mmap(-1, wanted))
         count = await body.into(buffer)
         given.append(buffer)
-        await delivery.write(buffer[:count])
-        while len(given) > delivery.held:
+        crowded = delivery.crowded
+        await delivery.write(buffer[:count], release=crowded)
+        while len(given) > (0 if crowded else HELD):
             spare.append(given.popleft())
-        if delivery.crowded:
-            del spare[1:]
+        wanted = delivery.piece_bytes
+        spare = [memory for memory in spare if len(memory) == wanted]
     await delivery.written()
-
-
-def _memory_for(delivery: Delivery) -> memoryview:
-    """Return memory for a piece; it takes none before it is used, so slow clients take little."""
-    return memoryview(mmap.mmap(-1, CROWD_PIECE_BYTES if delivery.crowded else PIECE_BYTES))
 
 
 async def pump(body: Body, delivery: Delivery) -> bytes:

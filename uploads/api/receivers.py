@@ -102,6 +102,10 @@ class MultipartReceiver:
         self._file_sha256: bytes | None = None
 
     def write(self, data: bytes | memoryview) -> None:
+        if not data:  # which would tell the parser that the form has ended
+            if self._arrival is not None:
+                self._arrival.write(data)
+            return
         if self._form_digest is not None:
             self._form_digest.update(data)
         if self._within_file and self._arrival is not None:

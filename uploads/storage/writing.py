@@ -28,8 +28,9 @@ class BlockWriter:
     """Adds to the end of a file, which nobody else writes to meanwhile.
 
     Bytes are in the file after a `flush`, and durable after an fsync that follows it. Until then a
-    block may still be on its way: nobody reads through the descriptor, and before it is closed
-    comes `close`. What the operating system refuses is raised by the call that learns of it.
+    block may still be on its way, and the descriptor may be one for direct writes: nobody reads
+    through it, and before it is closed comes `close`. What the operating system refuses is raised
+    by the call that learns of it.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class BlockWriter:
         self._filled = offset % ALIGNMENT
         self._at = offset - self._filled  # of the block in the file
         self._flushed = True
-        self._direct = hasattr(os, "O_DIRECT")
+        self._can_be_direct = hasattr(os, "O_DIRECT")
+        self._is_direct = False
 
     def write(self, data: bytes | memoryview) -> None:
         """Take bytes; a block that is full is written."""
@@ -70,18 +72,23 @@ class BlockWriter:
         """Put everything into the file. What is no whole block is written again with the rest."""
         if self._lane is not None:
             self._lane.wait()
+        self._set_direct(False)
         if not self._flushed:
             self._put(self._at, self._memory(), self._filled)
             self._flushed = True
 
     def close(self) -> None:
         """Wait until nothing is being written, whatever becomes of it; hold no memory any more."""
+        self._leave_lane()
+        self._set_direct(False)
+
+    def __del__(self) -> None:
+        self._leave_lane()
+
+    def _leave_lane(self) -> None:
         if self._lane is not None:
             self._lane.leave()
         self._block = self._lane = None
-
-    def __del__(self) -> None:
-        self.close()
 
     def _memory(self) -> mmap.mmap:
         if self._block is None:
@@ -116,25 +123,31 @@ class BlockWriter:
             self._ended()
 
     def _write_block(self, at: int, block: mmap.mmap) -> None:
-        if self._direct:
-            self._direct = self._put_directly(at, block)
-        if not self._direct:
+        if self._can_be_direct:
+            self._can_be_direct = self._put_directly(at, block)
+        if not self._can_be_direct:
             self._put(at, block, len(block))
             self._write_early(at, len(block))
 
     def _put_directly(self, at: int, block: mmap.mmap) -> bool:
         """Write past the page cache; return whether the file system can do that."""
-        flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
         try:
-            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
+            self._set_direct(True)
             self._put(at, block, len(block))
         except OSError as error:
-            if error.errno == errno.EINVAL:
-                return False
-            raise
-        finally:
-            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags)
+            if error.errno != errno.EINVAL:
+                raise
+            self._set_direct(False)
+            return False
         return True
+
+    def _set_direct(self, wanted: bool) -> None:
+        """Have the descriptor write past the page cache, or through it, as it was opened."""
+        if wanted != self._is_direct:
+            flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
+            changed = flags | os.O_DIRECT if wanted else flags & ~os.O_DIRECT
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, changed)
+            self._is_direct = wanted
 
     def _write_early(self, at: int, length: int) -> None:
         """Let the kernel begin to write the block, so that not all is left to the fsync."""

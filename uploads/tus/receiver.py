@@ -6,6 +6,7 @@ exactly when there is an upload.
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -31,9 +32,11 @@ from uploads.tus.parts import Part
 from uploads.tus.protocol import Checksum
 from uploads.tus.sessions import end, offer_of
 
-# How much arrives between two checkpoints. A killed server may ask for twice as much again: for
-# what came since the last one, which may not have been durable yet.
+# How much arrives between two checkpoints, and how long that takes at least: each one waits for all
+# that is on its way. A killed server may ask for twice as much again: for what came since the last
+# one, which may not have been durable yet.
 CHECKPOINT_BYTES = 64 * 1024 * 1024
+CHECKPOINT_S = 0.25
 
 # Makes the answer to a body that was taken: the durable offset, and at the end the upload.
 Answer = Callable[[int, Upload | None], HttpResponse]
@@ -116,6 +119,7 @@ class SessionReceiver:
         self._hashed: hashlib._Hash | None = checksum.begin() if checksum else None
         self._durable = session.offset
         self._next: Checkpoint | None = None
+        self._next_at = time.monotonic() + CHECKPOINT_S
         self._failed = False
 
     def write(self, data: bytes | memoryview) -> None:
@@ -170,6 +174,8 @@ class SessionReceiver:
                 self._begin_checkpoint()
 
     def _due(self) -> bool:
+        if time.monotonic() < self._next_at:
+            return False
         size = self._arrival.size
         since = self._durable if self._next is None else self._next.halt.size
         return size - since >= CHECKPOINT_BYTES and size < self._session.length
@@ -184,6 +190,7 @@ class SessionReceiver:
             None if digest is None else digest.copy(),
             self._part.begin_sync(),
         )
+        self._next_at = time.monotonic() + CHECKPOINT_S
 
     def _end_checkpoint(self) -> None:
         """Count what is durable: first the bytes, then the row that counts them."""

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from config.edge import direct
+from config.edge import direct, receiving
 from config.edge.body import Body
 from config.edge.connection import DIRECT_BYTES
 from config.edge.errors import Disconnected, RequestTimeout
 from config.edge.limits import Limits
-from config.edge.receiving import PIECE_BYTES
+from config.edge.pools import Pools
+from config.edge.receiving import HELD, Delivery
 from tests.config.edge.site import Recorder
 from tests.config.edge.wire import GET, HANGS_S, Site, Wire, put, run, send_all
 
@@ -160,10 +161,11 @@ def test_a_large_body_that_comes_too_slowly_is_cut(site, limits, every_s) -> Non
 @pytest.mark.parametrize("streams", [1, 3], ids=["alone", "in a crowd"])
 @pytest.mark.parametrize("write_s", [0, 0.003], ids=["fast disk", "slow disk"])
 def test_pieces_are_used_again_only_when_their_receiver_is_done(
-    make_edge, streams, write_s
+    make_edge, monkeypatch, streams, write_s
 ) -> None:
+    monkeypatch.setattr(receiving, "PIECE_BYTES", 1024 * 1024)
     edge = make_edge(byte_threads=2)
-    content = random.Random(7).randbytes(12 * PIECE_BYTES + 12_345)
+    content = random.Random(7).randbytes(12 * receiving.PIECE_BYTES + 12_345)
     head = b"PUT /hold?write_s=%g HTTP/1.1\r\nHost: testserver\r\nContent-Length: %d\r\n\r\n"
 
     async def upload() -> bytes:
@@ -181,3 +183,39 @@ def test_pieces_are_used_again_only_when_their_receiver_is_done(
         True
     ] * streams
     assert Recorder.journal == ["finish"] * streams
+
+
+def test_the_first_piece_of_a_body_is_small_and_the_others_are_large(make_edge) -> None:
+    edge = make_edge()
+    content = bytes(2 * receiving.PIECE_BYTES + receiving.LEAST_PIECE_BYTES)
+
+    async def scenario() -> None:
+        wire = Wire(edge)
+        wire.send(
+            b"PUT /receive HTTP/1.1\r\nHost: testserver\r\nContent-Length: %d\r\n\r\n"
+            % len(content)
+        )
+        await send_all(wire, content, at_once=300_000)
+        await wire.until_written(b"201")
+
+    asyncio.run(scenario())
+    first, second, *_ = Recorder.sizes
+    assert first <= receiving.LEAST_PIECE_BYTES < second <= receiving.PIECE_BYTES
+    assert sum(Recorder.sizes) == len(content)
+
+
+@pytest.mark.parametrize(
+    ("streams", "expected_mib"), [(1, 4), (2, 2), (4, 1), (5, 3.2), (16, 1), (32, 0.5), (200, 0.5)]
+)
+def test_all_bodies_together_take_no_more_memory_than_one(streams, expected_mib) -> None:
+    pools = Pools(Limits(byte_threads=4))
+    pools.streams = streams
+
+    async def piece_bytes() -> int:
+        return Delivery(Recorder(), pools, "").piece_bytes
+
+    found = asyncio.run(piece_bytes())
+    pools.close()
+    assert found == int(expected_mib * 1024 * 1024)
+    pieces = streams * (1 if streams > 4 else HELD + 1)
+    assert found * pieces <= receiving.MEMORY_BYTES or found == receiving.LEAST_PIECE_BYTES

@@ -85,7 +85,11 @@ class ByTheParser(MultipartReceiver):
 
 
 def received(
-    body: bytes, lengths: list[int], by: type[MultipartReceiver] = MultipartReceiver
+    body: bytes,
+    lengths: list[int],
+    by: type[MultipartReceiver] = MultipartReceiver,
+    *,
+    released: bool = False,
 ) -> File:
     file = File()
     receiver = by(
@@ -95,6 +99,9 @@ def received(
     )
     for piece in Ring(lengths).pieces(body):
         receiver.write(piece)
+        if released:  # as bodies in a crowd are
+            receiver.write(b"")
+            piece[:] = b"\xff" * len(piece)
     receiver.finish()
     return file
 
@@ -107,10 +114,12 @@ def outcome(*given: Any) -> object:
         return type(refusal)
 
 
-@given(contents, cuts)
-def test_a_file_is_what_was_sent_however_it_is_cut(content: bytes, lengths: list[int]) -> None:
+@given(contents, cuts, st.booleans())
+def test_a_file_is_what_was_sent_however_it_is_cut(
+    content: bytes, lengths: list[int], released: bool
+) -> None:
     whole = content.replace(DELIMITER, b"")
-    file = received(HEAD + whole + FIELD + END, lengths)
+    file = received(HEAD + whole + FIELD + END, lengths, released=released)
     assert file.content == whole
     assert file.labels["folder"] == "place"
 
@@ -137,12 +146,13 @@ def test_a_delimiter_that_is_cut_within_its_last_two_bytes_is_one(
 
 
 @pytest.mark.parametrize("memmem", [searching._memmem, None])
+@pytest.mark.parametrize("released", [False, True])
 def test_large_pieces_within_a_file_are_passed_on_without_a_copy(
-    monkeypatch: pytest.MonkeyPatch, memmem: Any
+    monkeypatch: pytest.MonkeyPatch, memmem: Any, released: bool
 ) -> None:
     monkeypatch.setattr(searching, "_memmem", memmem)
     content = random.Random(1).randbytes(100_000)
-    file = received(HEAD + content + END, [1000])
+    file = received(HEAD + content + END, [1000], released=released)
     assert file.content == content
     assert file.views > 90
 

@@ -46,12 +46,13 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[Write]:
     pwrite = os.pwrite
 
     def record(descriptor: int, data: memoryview, offset: int) -> int:
-        direct = is_direct(descriptor)
-        seen.append((offset, len(data), direct))
-        if direct:
-            flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
-        return pwrite(descriptor, data, offset)
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        seen.append((offset, len(data), bool(flags & os.O_DIRECT)))
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
+        try:
+            return pwrite(descriptor, data, offset)
+        finally:
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
 
     monkeypatch.setattr(os, "pwrite", record)
     return seen
@@ -97,6 +98,17 @@ def test_what_was_flushed_is_there_and_stays_there(descriptor: int) -> None:
         assert content_of(descriptor) == CONTENT[:end]
 
 
+@pytest.mark.parametrize("leave", [BlockWriter.flush, BlockWriter.close])
+def test_who_comes_next_finds_the_descriptor_as_it_was_opened(
+    descriptor: int, writes: list[Write], leave: Callable[[BlockWriter], None]
+) -> None:
+    blocks = BlockWriter(descriptor)
+    blocks.write(CONTENT[: 2 * BLOCK_BYTES])  # no rest, which would have to be written
+    assert [direct for _, _, direct in writes] == [True, True]
+    leave(blocks)
+    assert not is_direct(descriptor)
+
+
 def failing_directly(number: int) -> Callable[[int, memoryview, int], int]:
     pwrite = os.pwrite
 
@@ -134,8 +146,8 @@ def test_a_full_disk_is_no_reason_to_try_another_way(
     descriptor: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "pwrite", failing_directly(errno.ENOSPC))
+    blocks = BlockWriter(descriptor)
     with pytest.raises(OSError, match="No space") as refused:
-        BlockWriter(descriptor).write(CONTENT)
+        blocks.write(CONTENT)
     assert refused.value.errno == errno.ENOSPC
-    assert not is_direct(descriptor)
     assert content_of(descriptor) == b""

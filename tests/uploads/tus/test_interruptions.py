@@ -117,6 +117,7 @@ def synced_at_once(monkeypatch):
 @pytest.mark.usefixtures("synced_at_once")
 def test_a_long_body_is_made_durable_on_its_way(tus, monkeypatch):
     monkeypatch.setattr(receiver, "CHECKPOINT_BYTES", 300_000)
+    monkeypatch.setattr(receiver, "CHECKPOINT_S", 0)
     path = tus.create(len(CONTENT))
     writer = open_at(path)
     for start in range(0, 700_000, 100_000):
@@ -129,6 +130,7 @@ def test_a_long_body_is_made_durable_on_its_way(tus, monkeypatch):
 
 def test_nobody_waits_for_the_disk_in_the_middle_and_only_what_is_durable_counts(tus, monkeypatch):
     monkeypatch.setattr(receiver, "CHECKPOINT_BYTES", 300_000)
+    monkeypatch.setattr(receiver, "CHECKPOINT_S", 0)
     gate, fsync = threading.Event(), os.fsync
 
     def late(descriptor: int) -> None:
@@ -152,6 +154,7 @@ def test_nobody_waits_for_the_disk_in_the_middle_and_only_what_is_durable_counts
 @pytest.mark.usefixtures("synced_at_once")
 def test_what_the_disk_refuses_in_the_middle_never_counts(tus, monkeypatch):
     monkeypatch.setattr(receiver, "CHECKPOINT_BYTES", 300_000)
+    monkeypatch.setattr(receiver, "CHECKPOINT_S", 0)
     path = tus.create(len(CONTENT))
     writer = open_at(path)
     with monkeypatch.context() as broken:
