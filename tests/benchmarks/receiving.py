@@ -11,7 +11,7 @@ hash, the disk and the bare server do alone, which no receiver that needs them c
 that is sent lies in memory (/dev/shm), so that its disk is not measured.
 
 Peers: `@tus/server` of npm with its file store, nginx with `dav_methods PUT`, and a Django project
-with a FileField on granian. One that cannot be started here is left out, and said so.
+with a FileField on each of three servers. One that cannot be started here is left out, and said so.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from statistics import median
 
 import psutil
 
-from tests.benchmarks.peers.servers import Peer, filefield, nginx, tus_node
+from tests.benchmarks.peers.servers import DJANGO_SERVERS, Peer, filefield, nginx, tus_node
 from tests.benchmarks.sending import FORM_TYPE, File, by_tus, exchange, form
 from tests.config.edge.server import running
 from tests.uploads.tus.installation import Installation
@@ -43,11 +43,12 @@ SMALL_BYTES = 10_000
 SMALL_S = 5.0
 SMALL_CLIENTS = 8
 STREAMS = 16
+FILEFIELDS = {f"FileField, {server}": server for server in DJANGO_SERVERS}
 GOALS = {
     ("one stream by raw PUT", "@tus/server"): 1.5,
     ("one stream by tus", "@tus/server"): 1.5,
     ("one stream by raw PUT", "nginx"): 0.5,
-    ("one form", "Django FileField"): 1.2,
+    **{("one form", name): 1.2 for name in FILEFIELDS},
 }
 
 
@@ -190,12 +191,13 @@ class Scene:
         self.ours = Strongroom(folder / "ours")
         stack.callback(self.ours.installation.end)
         self.peers: dict[str, Peer] = {}
-        for name, start in (
-            ("@tus/server", tus_node),
-            ("nginx", nginx),
-            ("Django FileField", filefield),
-        ):
-            place = folder / start.__name__
+        starts: dict[str, Callable[[Path], AbstractContextManager[Peer]]] = {
+            "@tus/server": tus_node,
+            "nginx": nginx,
+            **{name: partial(filefield, server=server) for name, server in FILEFIELDS.items()},
+        }
+        for number, (name, start) in enumerate(starts.items()):
+            place = folder / f"peer-{number}"
             place.mkdir()
             try:
                 self.peers[name] = stack.enter_context(start(place))
@@ -253,13 +255,13 @@ def measure(scene: Scene, content: Path, options: argparse.Namespace) -> None:
     ours.sign_in()
     compare(f"one stream by tus, {what}", scene.sides(ours.tus, streams, big), big.size, rounds)
     ours.sign_in()
-    sides = scene.sides(ours.form, ["Django FileField"], big)
+    sides = scene.sides(ours.form, list(FILEFIELDS), big)
     compare(f"one form, {what}", sides, big.size, rounds)
     ours.sign_in()
     part = File(content, options.stream_mib * MIB)
     compare(
         f"{STREAMS} streams by raw PUT, {options.stream_mib} MiB each",
-        scene.sides(ours.put, [*streams, "Django FileField"], part, streams=STREAMS),
+        scene.sides(ours.put, [*streams, *FILEFIELDS], part, streams=STREAMS),
         STREAMS * part.size,
         max(1, rounds // 2),
     )

@@ -1,7 +1,7 @@
 """What a plain Django project does with uploads: a model with a FileField, nothing encrypted.
 
-Started as `granian --interface wsgi tests.benchmarks.peers.filefield:application`, with the folder
-for its files and its database in FILEFIELD_DIR.
+A server is given `application` or `asgi_application`, and in FILEFIELD_DIR the folder for files and
+database.
 """
 
 import os
@@ -31,6 +31,7 @@ if not settings.configured:
     )
     django.setup()
 
+from django.core.asgi import get_asgi_application  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.db import connection, models  # noqa: E402
 from django.urls import path  # noqa: E402
@@ -64,3 +65,4 @@ def make_table() -> None:
 
 make_table()
 application = get_wsgi_application()
+asgi_application = get_asgi_application()

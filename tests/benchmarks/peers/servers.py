@@ -83,19 +83,34 @@ def nginx(folder: Path) -> Iterator[Peer]:
         yield Peer(port, files, process)
 
 
+# How a Django project is served: by the server that its documentation names first, by the one that
+# serves ours, and by one in Rust. Each has 16 threads for requests, or a loop.
+FILEFIELD = "tests.benchmarks.peers.filefield:"
+DJANGO_SERVERS = {
+    "gunicorn": [
+        *("--bind", "127.0.0.1:{port}", "--workers", "2", "--threads", "8"),
+        *("--timeout", "600", "--log-level", "warning", f"{FILEFIELD}application"),
+    ],
+    "uvicorn": [
+        *("--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning"),
+        f"{FILEFIELD}asgi_application",
+    ],
+    "granian": [
+        *("--interface", "wsgi", "--host", "127.0.0.1", "--port", "{port}", "--http", "1"),
+        *("--blocking-threads", "16", "--log-level", "error", f"{FILEFIELD}application"),
+    ],
+}
+
+
 @contextmanager
-def filefield(folder: Path) -> Iterator[Peer]:
-    """Run a plain Django project with a FileField on granian."""
+def filefield(folder: Path, *, server: str) -> Iterator[Peer]:
+    """Run a plain Django project with a FileField on `server`, one of `DJANGO_SERVERS`."""
     files, port = folder / "media", free_port()
     files.mkdir()
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
-        *("--port", str(port), "--http", "1", "--blocking-threads", "16", "--log-level", "warning"),
-        "tests.benchmarks.peers.filefield:application",
-    ]
+    arguments = [argument.format(port=port) for argument in DJANGO_SERVERS[server]]
     env = {**os.environ, "FILEFIELD_DIR": str(folder)}
     env.pop("DJANGO_SETTINGS_MODULE", None)
-    with _running(command, port, ROOT, env) as process:
+    with _running([sys.executable, "-m", server, *arguments], port, ROOT, env) as process:
         yield Peer(port, files, process)
 
 
