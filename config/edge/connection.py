@@ -159,6 +159,9 @@ class Connection(HttpToolsProtocol):
             app = _overloaded
 
         async def whole_or_cut(scope: Any, receive: Any, send: Any) -> None:
+            if scope["http_version"] == "1.0":
+                cycle.waiting_for_100_continue = False  # RFC 9110, 10.1.1
+                send = _UntilClosed(cycle, send).send
             try:
                 await app(scope, receive, _Together(cycle, send).send)
             finally:
@@ -214,6 +217,28 @@ def _answer(error: AppError) -> tuple[Message, Message]:
         {"type": "http.response.start", "status": answer.status, "headers": headers},
         {"type": "http.response.body", "body": answer.body},
     )
+
+
+class _UntilClosed:
+    """Answers in HTTP/1.0, which knows no chunks: what has no length ends with the connection.
+
+    Source: RFC 9112, 6.1 and 6.3.
+    """
+
+    def __init__(self, cycle: Any, send: Send) -> None:
+        self._cycle = cycle
+        self._send = send
+        self._has_no_length = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message["headers"]}
+            self._has_no_length = b"content-length" not in names
+            if self._has_no_length:
+                self._cycle.chunked_encoding = False
+        elif self._has_no_length:
+            self._cycle.expected_content_length = len(message.get("body", b""))
+        await self._send(message)
 
 
 class _Together:

@@ -9,7 +9,7 @@ import pytest
 from config.edge import connection
 from config.edge.connection import MAX_HEAD_BYTES, MAX_HEADERS
 from config.edge.errors import Disconnected
-from tests.config.edge.wire import GET, Site, Wire, put, run
+from tests.config.edge.wire import GET, Site, Wire, put, run, send_all
 
 
 @pytest.fixture
@@ -279,3 +279,57 @@ def test_an_answer_that_was_given_up_is_cut_at_once() -> None:
         assert not wire.written.endswith(b"0\r\n\r\n")
 
     run(scenario())
+
+
+# --- HTTP/1.0 ------------------------------------------------------------------------------------
+
+
+async def pieces_of_no_length(_scope: Any, _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for piece in (b"one ", b"two ", b""):
+        await send({"type": "http.response.body", "body": piece, "more_body": bool(piece)})
+
+
+@pytest.mark.parametrize(
+    ("version", "kept", "body"),
+    [
+        (b"1.1", b"keep-alive", b"4\r\none \r\n4\r\ntwo \r\n0\r\n\r\n"),
+        (b"1.0", b"close", b"one two "),
+        (b"1.0", b"keep-alive", b"one two "),
+    ],
+)
+def test_an_answer_of_no_length_comes_in_chunks_only_to_who_knows_them(version, kept, body) -> None:
+    answers: list[Wire] = []
+
+    async def scenario() -> None:
+        wire = Wire(pieces_of_no_length)
+        wire.send(b"GET /page HTTP/%s\r\nConnection: %s\r\n\r\n" % (version, kept))
+        await wire.until_written(b"two ")
+        await asyncio.sleep(0.02)
+        answers.append(wire)
+        assert wire.closed == (version == b"1.0")
+        assert not wire.aborted
+
+    run(scenario())
+    head, _, found = answers[0].written.partition(b"\r\n\r\n")
+    assert found == body
+    assert (b"chunked" in head) == (version == b"1.1")
+
+
+@pytest.mark.parametrize("length", [5, 2 * connection.DIRECT_BYTES])
+def test_who_speaks_the_old_version_is_not_told_to_go_on(site, length) -> None:
+    answers: list[bytes] = []
+
+    async def scenario() -> None:
+        wire = Wire(site)
+        wire.send(
+            b"PUT /page HTTP/1.0\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n" % length
+        )
+        await asyncio.sleep(0.02)
+        await send_all(wire, bytes(length), at_once=300_000)
+        await wire.until_written(b"hello")
+        answers.append(wire.written)
+
+    run(scenario())
+    assert b"100 Continue" not in answers[0]
+    assert [len(body) for body in site.bodies] == [length]
