@@ -28,16 +28,17 @@ class Pools:
         self.bytes = ThreadPoolExecutor(limits.byte_threads, "edge-bytes")
         self.events = ThreadPoolExecutor(1, "edge-events")
         self._byte_threads = limits.byte_threads
-        self.streams = 0  # bodies and contents on their way
+        self._streams = 0
+        self.fast_bodies = 0  # of those, the bodies that come as fast as they are taken
 
     @contextmanager
     def stream(self) -> Iterator[None]:
         """Count one body or content on its way."""
-        self.streams += 1
+        self._streams += 1
         try:
             yield
         finally:
-            self.streams -= 1
+            self._streams -= 1
 
     @property
     def crowded(self) -> bool:
@@ -46,7 +47,12 @@ class Pools:
         A piece that waits in memory for a thread then brings no speed, so a stream should have
         only one.
         """
-        return self.streams > self._byte_threads
+        return self._streams > self._byte_threads
+
+    @property
+    def rushed(self) -> bool:
+        """Tell whether threads are fewer than fast bodies; slow ones seldom need one."""
+        return self.fast_bodies > self._byte_threads
 
     def close(self) -> None:
         """Start nothing more; what runs may end."""

@@ -18,11 +18,11 @@ from config.edge.pools import Pools, submit
 
 COLLECT_BYTES = 256 * 1024  # a segment of a blob, and small against a change of thread
 COLLECT_S = 0.02
-# Of a body that is read directly: each piece costs a few changes of thread, so a large one is fast,
+# Of a body that is read directly. Each piece costs a few changes of thread, so a large one is fast,
 # and one of a quarter of this costs a lone body a third of its speed.
 PIECE_BYTES = 4 * 1024 * 1024
-LEAST_PIECE_BYTES = 512 * 1024
-MEMORY_BYTES = 16 * 1024 * 1024  # of all bodies; more where so many come that pieces are the least
+LEAST_PIECE_BYTES = 512 * 1024  # and the first one, which shows how fast the client is
+MEMORY_BYTES = 16 * 1024 * 1024  # for pieces of fast bodies, as long as that is enough for each
 AHEAD = 1  # pieces of a body that wait for a thread
 # Pieces that are not the reader's again: what waits, the one that is being written, and the one
 # before that, which the receiver may hold on to.
@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 class Delivery:
     """The calls of one receiver: never two at once, and one finish or one abort at the end.
 
-    While threads are free, `AHEAD` pieces may wait for the one that is being written, so that the
-    thread finds the next one at hand; and a thread that finds none stays for a moment, since
-    staying costs less than being sent for again.
+    Of a fast body, while threads are free, `AHEAD` pieces may wait for the one that is being
+    written, so that the thread finds the next one at hand; and a thread that finds none stays for a
+    moment, since staying costs less than being sent for again.
     """
 
     def __init__(self, receiver: Receiver, pools: Pools, request_id: str) -> None:
@@ -52,6 +52,8 @@ class Delivery:
         self._moved = asyncio.Event()
         self._turn = Lock()  # over whether the thread goes on
         self._at_work = False
+        self._lingers = False
+        self._fast = False
         self._writing: asyncio.Future[None] | None = None
         self._finishing: asyncio.Future[HttpResponse] | None = None
 
@@ -62,26 +64,39 @@ class Delivery:
 
     @property
     def crowded(self) -> bool:
-        """Tell whether to be sparing with memory: there are more bodies than threads for them."""
+        """Tell whether there are more streams than threads."""
         return self._pools.crowded
+
+    def note_speed(self, fast: bool) -> None:
+        """Note whether the client brings bytes as fast as they are taken."""
+        self._pools.fast_bodies += fast - self._fast
+        self._fast = fast
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether pieces may wait for their thread; nobody gains who is slow or in a crowd."""
+        return self._fast and not self._pools.rushed
 
     @property
     def piece_bytes(self) -> int:
-        """Return how large a piece should be now: its share of the memory for all bodies."""
-        pieces = 1 if self.crowded else HELD + 1  # with the one that comes
-        share = MEMORY_BYTES // (self._pools.streams * pieces)
-        return max(LEAST_PIECE_BYTES, min(share, PIECE_BYTES))
+        """Return how large a piece should be now: a fast body's share of the memory for them."""
+        if not self._fast:
+            return LEAST_PIECE_BYTES
+        pieces = HELD + 1 if self.holds else 1
+        share = MEMORY_BYTES // (self._pools.fast_bodies * pieces)
+        even = 1 << share.bit_length() - 1  # the less it changes, the longer memory is used again
+        return max(LEAST_PIECE_BYTES, min(even, PIECE_BYTES))
 
-    async def write(self, data: bytes | memoryview, *, release: bool = False) -> None:
-        """Have `data` written after what waits already; in a crowd, return when it is.
+    async def write(self, data: bytes | memoryview, *, holding: bool) -> None:
+        """Have `data` written after what waits already.
 
-        With `release`, return when the receiver has let go of it, too.
+        Without `holding`, return when it is, and when the receiver has let go of it.
         """
         await self._until_unwritten(AHEAD)
+        self._lingers = holding
         self._give(data)
-        if release:
+        if not holding:
             self._give(b"")  # the next call, by which it lets go
-        if release or self.crowded:
             await self.written()
 
     def _give(self, data: bytes | memoryview) -> None:
@@ -113,7 +128,7 @@ class Delivery:
 
     def _next(self) -> bytes | memoryview | None:
         """Return the piece to write; None if this thread is not needed any more."""
-        if not self._pools.crowded:
+        if self._lingers:
             with suppress(Empty):
                 return self._pieces.get(timeout=LINGER_S)
         with self._turn:
@@ -156,18 +171,22 @@ async def pump_directly(body: Body, delivery: Delivery) -> None:
     delivery.failed.add_done_callback(lambda _: body.interrupt())
     given: deque[memoryview] = deque()
     spare: list[memoryview] = []
-    wanted = LEAST_PIECE_BYTES  # the first one decides whether more is welcome
-    while not body.ended:
-        buffer = spare.pop() if spare else memoryview(mmap.mmap(-1, wanted))
-        count = await body.into(buffer)
-        given.append(buffer)
-        crowded = delivery.crowded
-        await delivery.write(buffer[:count], release=crowded)
-        while len(given) > (0 if crowded else HELD):
-            spare.append(given.popleft())
-        wanted = delivery.piece_bytes
-        spare = [memory for memory in spare if len(memory) == wanted]
-    await delivery.written()
+    try:
+        while not body.ended:
+            wanted = delivery.piece_bytes
+            fitting = [memory for memory in spare if len(memory) == wanted]
+            buffer = fitting[0] if fitting else memoryview(mmap.mmap(-1, wanted))
+            spare.clear()
+            count = await body.into(buffer)
+            delivery.note_speed(count == len(buffer))
+            given.append(buffer)
+            holding = delivery.holds
+            await delivery.write(buffer[:count], holding=holding)
+            while len(given) > (HELD if holding else 0):
+                spare.append(given.popleft())
+        await delivery.written()
+    finally:
+        delivery.note_speed(False)
 
 
 async def pump(body: Body, delivery: Delivery) -> bytes:
@@ -195,12 +214,12 @@ async def pump(body: Body, delivery: Delivery) -> bytes:
             break
         enough = paused or sum(map(len, collected)) >= COLLECT_BYTES
         if collected and enough:
-            await delivery.write(_joined(collected))
+            await delivery.write(_joined(collected), holding=not delivery.crowded)
     rest = _joined(collected)
     if not delivery.begun:
         return rest
     if rest:
-        await delivery.write(rest)
+        await delivery.write(rest, holding=not delivery.crowded)
     await delivery.written()
     return b""
 

@@ -72,10 +72,14 @@ class BlockWriter:
         """Put everything into the file. What is no whole block is written again with the rest."""
         if self._lane is not None:
             self._lane.wait()
-        self._set_direct(False)
         if not self._flushed:
-            self._put(self._at, self._memory(), self._filled)
+            block = self._memory()
+            if self._filled > BLOCK_BYTES:  # of the larger block of a lane
+                self._write_pages(block)
+            self._set_direct(False)
+            self._put(self._at, block, self._filled)
             self._flushed = True
+        self._set_direct(False)
 
     def close(self) -> None:
         """Wait until nothing is being written, whatever becomes of it; hold no memory any more."""
@@ -99,7 +103,7 @@ class BlockWriter:
 
     def _give_away(self, full: mmap.mmap) -> None:
         """Write a full block, or have it written, and take an empty one."""
-        write = partial(self._write_block, self._at)
+        write = partial(self._write_block, self._at, length=len(full))
         if self._lane is None:
             write(full)
             self._lane = lanes().take()
@@ -116,24 +120,32 @@ class BlockWriter:
         self._filled = 0
         self._flushed = True
 
+    def _write_pages(self, block: mmap.mmap) -> None:
+        """Write what there is, but for the last bytes, which are no whole page."""
+        length = self._filled - self._filled % ALIGNMENT
+        self._write_block(self._at, block, length)
+        self._at += length
+        self._filled -= length
+        block[: self._filled] = block[length : length + self._filled]
+
     def _aside(self, write: Write, block: mmap.mmap) -> None:
         try:
             write(block)
         finally:
             self._ended()
 
-    def _write_block(self, at: int, block: mmap.mmap) -> None:
+    def _write_block(self, at: int, block: mmap.mmap, length: int) -> None:
         if self._can_be_direct:
-            self._can_be_direct = self._put_directly(at, block)
+            self._can_be_direct = self._put_directly(at, block, length)
         if not self._can_be_direct:
-            self._put(at, block, len(block))
-            self._write_early(at, len(block))
+            self._put(at, block, length)
+            self._write_early(at, length)
 
-    def _put_directly(self, at: int, block: mmap.mmap) -> bool:
+    def _put_directly(self, at: int, block: mmap.mmap, length: int) -> bool:
         """Write past the page cache; return whether the file system can do that."""
         try:
             self._set_direct(True)
-            self._put(at, block, len(block))
+            self._put(at, block, length)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise

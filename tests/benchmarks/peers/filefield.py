@@ -61,6 +61,7 @@ def make_table() -> None:
     if Document._meta.db_table not in connection.introspection.table_names():
         with connection.schema_editor() as editor:
             editor.create_model(Document)
+    connection.close()  # it is not for the processes that a server forks
 
 
 make_table()

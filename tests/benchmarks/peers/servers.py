@@ -88,7 +88,7 @@ def nginx(folder: Path) -> Iterator[Peer]:
 FILEFIELD = "tests.benchmarks.peers.filefield:"
 DJANGO_SERVERS = {
     "gunicorn": [
-        *("--bind", "127.0.0.1:{port}", "--workers", "2", "--threads", "8"),
+        *("--bind", "127.0.0.1:{port}", "--workers", "2", "--threads", "8", "--preload"),
         *("--timeout", "600", "--log-level", "warning", f"{FILEFIELD}application"),
     ],
     "uvicorn": [

@@ -204,18 +204,58 @@ def test_the_first_piece_of_a_body_is_small_and_the_others_are_large(make_edge) 
     assert sum(Recorder.sizes) == len(content)
 
 
-@pytest.mark.parametrize(
-    ("streams", "expected_mib"), [(1, 4), (2, 2), (4, 1), (5, 3.2), (16, 1), (32, 0.5), (200, 0.5)]
-)
-def test_all_bodies_together_take_no_more_memory_than_one(streams, expected_mib) -> None:
+def test_fast_bodies_share_the_memory_and_slow_ones_are_not_counted() -> None:
     pools = Pools(Limits(byte_threads=4))
-    pools.streams = streams
 
-    async def piece_bytes() -> int:
-        return Delivery(Recorder(), pools, "").piece_bytes
+    async def sizes() -> list[float]:
+        bodies = [Delivery(Recorder(), pools, "") for _ in range(40)]
+        found = []
+        for number, body in enumerate(bodies, 1):
+            body.note_speed(True)
+            assert body.holds == (number <= 4)
+            pieces = number * (HELD + 1 if body.holds else 1)
+            found.append(body.piece_bytes)
+            assert body.piece_bytes * pieces <= receiving.MEMORY_BYTES or number > 32
+        for body in bodies[1:]:
+            body.note_speed(False)
+            body.note_speed(False)
+            assert not body.holds
+            assert body.piece_bytes == receiving.LEAST_PIECE_BYTES
+        assert bodies[0].holds
+        return [size / 1024 / 1024 for size in [*found, bodies[0].piece_bytes]]
 
-    found = asyncio.run(piece_bytes())
+    found = asyncio.run(sizes())
     pools.close()
-    assert found == int(expected_mib * 1024 * 1024)
-    pieces = streams * (1 if streams > 4 else HELD + 1)
-    assert found * pieces <= receiving.MEMORY_BYTES or found == receiving.LEAST_PIECE_BYTES
+    assert found == [4, 2, 1, 1, *[2] * 4, *[1] * 8, *[0.5] * 24, 4]
+
+
+def test_bodies_that_become_slow_and_fast_again_are_taken_as_they_came(
+    make_edge, monkeypatch
+) -> None:
+    """Each pause gives all pieces back; in between, memory is used again while others read it."""
+    monkeypatch.setattr(receiving, "PIECE_BYTES", 1024 * 1024)
+    monkeypatch.setattr(receiving, "MEMORY_BYTES", 8 * 1024 * 1024)
+    edge = make_edge(byte_threads=2)
+    content = random.Random(8).randbytes(10 * 1024 * 1024)
+
+    async def upload(number: int) -> bytes:
+        wire = Wire(edge)
+        head = b"PUT /hold?write_s=0.002 HTTP/1.1\r\nHost: testserver\r\nContent-Length: %d\r\n\r\n"
+        wire.send(head % len(content))
+        for start in range(0, len(content), 2_500_000 + number * 100_000):
+            await send_all(
+                wire, content[start : start + 2_500_000 + number * 100_000], at_once=300_000
+            )
+            await asyncio.sleep(2 * direct.PAUSE_S + 0.02 * number)
+        await wire.until_written(b"sha256")
+        return wire.written
+
+    async def scenario() -> list[bytes]:
+        return await asyncio.gather(*map(upload, range(4)))
+
+    answers = asyncio.run(scenario())
+    expected = sha256(content).hexdigest().encode()
+    assert [expected in answer for answer in answers] == [True] * 4
+    assert Recorder.journal == ["finish"] * 4
+    assert min(Recorder.sizes) == 0
+    assert max(Recorder.sizes) > receiving.LEAST_PIECE_BYTES

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import random
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,8 +16,8 @@ from uploads.storage import writing
 from uploads.storage.lanes import BLOCK_BYTES as LARGE
 from uploads.storage.lanes import Lanes
 from uploads.storage.local import LocalSink
+from uploads.storage.writing import ALIGNMENT, BlockWriter
 from uploads.storage.writing import BLOCK_BYTES as SMALL
-from uploads.storage.writing import BlockWriter
 
 CONTENT = os.urandom(SMALL + 3 * LARGE + 1234)
 
@@ -62,6 +63,43 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 def content_of(descriptor: int) -> bytes:
     return os.pread(descriptor, 2 * len(CONTENT), 0)
+
+
+@pytest.mark.usefixtures("lanes")
+def test_whole_pages_of_an_unfinished_large_block_are_written_once(
+    descriptor: int, disk: Disk
+) -> None:
+    end = 4 * SMALL + 5000
+    blocks = BlockWriter(descriptor)
+    blocks.write(CONTENT[:end])
+    blocks.flush()
+    assert content_of(descriptor) == CONTENT[:end]
+    blocks.write(CONTENT[end : end + 100])
+    blocks.flush()
+    assert content_of(descriptor) == CONTENT[: end + 100]
+    assert [(at, length) for at, length, _ in disk.writes] == [
+        (0, SMALL),
+        (SMALL, 3 * SMALL + ALIGNMENT),
+        (4 * SMALL + ALIGNMENT, 5000 - ALIGNMENT),
+        (4 * SMALL + ALIGNMENT, 5000 - ALIGNMENT + 100),
+    ]
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_flushed_is_there_and_stays_there(descriptor: int, seed: int) -> None:
+    chance = random.Random(seed)
+    blocks = BlockWriter(descriptor)
+    start = 0
+    while start < len(CONTENT):
+        end = start + chance.choice([1, ALIGNMENT, 5000, SMALL, SMALL + 77, 3 * SMALL, LARGE])
+        blocks.write(CONTENT[start:end])
+        if chance.random() < 0.7:
+            blocks.flush()
+            assert content_of(descriptor) == CONTENT[:end]
+        start = end
+    blocks.flush()
+    assert content_of(descriptor) == CONTENT
 
 
 @pytest.mark.usefixtures("lanes")

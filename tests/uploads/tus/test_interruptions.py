@@ -128,6 +128,23 @@ def test_a_long_body_is_made_durable_on_its_way(tus, monkeypatch):
     assert content_of(only_upload()) == CONTENT
 
 
+@pytest.mark.usefixtures("synced_at_once")
+def test_checkpoints_of_a_fast_line_keep_a_distance_in_time(tus, monkeypatch):
+    monkeypatch.setattr(receiver, "CHECKPOINT_BYTES", 300_000)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    path = tus.create(len(CONTENT))
+    writer = open_at(path)
+    writer.write(CONTENT[:400_000])
+    writer.write(CONTENT[400_000:500_000])
+    assert UploadSession.objects.get().offset == 0
+    now += receiver.CHECKPOINT_S
+    writer.write(CONTENT[500_000:600_000])
+    writer.write(CONTENT[600_000:700_000])
+    kill(writer)
+    assert durable(tus, path) == 600_000
+
+
 def test_nobody_waits_for_the_disk_in_the_middle_and_only_what_is_durable_counts(tus, monkeypatch):
     monkeypatch.setattr(receiver, "CHECKPOINT_BYTES", 300_000)
     monkeypatch.setattr(receiver, "CHECKPOINT_S", 0)
