@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from threading import BoundedSemaphore
 
-LANES = 2
+LANES = min(2, max(1, (os.cpu_count() or 1) // 2))  # a lane brings nothing while cores are busy
 BLOCK_BYTES = 4 * 1024 * 1024  # two in each lane; half of it costs a sixth of a fast upload's speed
 
 Write = Callable[[mmap.mmap], None]

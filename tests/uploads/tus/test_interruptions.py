@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
