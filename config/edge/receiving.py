@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import mmap
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -11,6 +10,7 @@ from threading import Lock
 
 from django.http import HttpResponse
 
+from config import memory
 from config.edge.body import Body
 from config.edge.exchange import Exchange
 from config.edge.handover import Receiver
@@ -174,8 +174,8 @@ async def pump_directly(body: Body, delivery: Delivery) -> None:
     try:
         while not body.ended:
             wanted = delivery.piece_bytes
-            fitting = [memory for memory in spare if len(memory) == wanted]
-            buffer = fitting[0] if fitting else memoryview(mmap.mmap(-1, wanted))
+            fitting = [piece for piece in spare if len(piece) == wanted]
+            buffer = fitting[0] if fitting else memoryview(memory.fresh(wanted))
             spare.clear()
             count = await body.into(buffer)
             delivery.note_speed(count == len(buffer))

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from threading import BoundedSemaphore
 
+from config import memory
+
 LANES = min(2, max(1, (os.cpu_count() or 1) // 2))  # a lane brings nothing while cores are busy
 BLOCK_BYTES = 4 * 1024 * 1024  # two in each lane; half of it costs a sixth of a fast upload's speed
 
@@ -22,8 +24,8 @@ class Lane:
 
     def __init__(self, pool: ThreadPoolExecutor, give_back: Callable[[], None]) -> None:
         """Take the memory; `Lanes.take` is the way to here."""
-        self.block = mmap.mmap(-1, BLOCK_BYTES)
-        self._other = mmap.mmap(-1, BLOCK_BYTES)
+        self.block = memory.fresh(BLOCK_BYTES)
+        self._other = memory.fresh(BLOCK_BYTES)
         self._pool = pool
         self._give_back = give_back
         self._writing: Future[None] | None = None

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 
+from config import memory
 from uploads.storage.lanes import Lane, Write, lanes
 
 BLOCK_BYTES = 256 * 1024  # each file that arrives holds one, and those in a lane larger ones
@@ -96,7 +97,7 @@ class BlockWriter:
 
     def _memory(self) -> mmap.mmap:
         if self._block is None:
-            self._block = mmap.mmap(-1, BLOCK_BYTES)
+            self._block = memory.fresh(BLOCK_BYTES)
             if self._filled:
                 self._block[: self._filled] = os.pread(self._descriptor, self._filled, self._at)
         return self._block
