@@ -4,6 +4,9 @@ What is refused here reaches no application. See the decision record for what ea
 """
 
 import asyncio
+import socket
+import struct
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +25,9 @@ MAX_HEADERS = 100
 # A smaller body comes through the parser. It is more than a loop reads at a time, so that most of a
 # larger one is still on the wire when the edge asks for it.
 DIRECT_BYTES = 1024 * 1024
+
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER of socket(7): what is not sent is dropped
 
 
 class _Refused(Exception):
@@ -43,6 +49,7 @@ class Connection(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_left = 0  # of the length that was declared
         self._deaf = False  # what else comes is not read
+        self._until_closed: _UntilClosed | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -159,15 +166,16 @@ class Connection(HttpToolsProtocol):
             app = _overloaded
 
         async def whole_or_cut(scope: Any, receive: Any, send: Any) -> None:
-            if scope["http_version"] == "1.0":
+            if scope["http_version"] < "1.1":
                 cycle.waiting_for_100_continue = False  # RFC 9110, 10.1.1
-                send = _UntilClosed(cycle, send).send
+                self._until_closed = _UntilClosed(cycle, send)
+                send = self._until_closed.send
             try:
                 await app(scope, receive, _Together(cycle, send).send)
             finally:
                 if not cycle.response_complete:
                     cycle.disconnected = True
-                    self.transport.abort()  # a close would wait for who does not read
+                    self._cut()
 
         super()._start_asgi_task(cycle, whole_or_cut)
 
@@ -178,7 +186,28 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         super().on_response_complete()
         if self.transport.is_closing():  # when the client has taken the answer, if it does
-            self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
+            self._look_after(self.transport.get_write_buffer_size())
+
+    def _look_after(self, left: int) -> None:
+        """Cut a last answer of which the client takes nothing for a while; `left` is to be sent."""
+
+        def look() -> None:
+            now_left = self.transport.get_write_buffer_size()
+            if now_left < left:
+                self._look_after(now_left)
+            else:
+                self._cut()
+
+        if left:
+            self.loop.call_later(self.timeout_keep_alive, look)
+
+    def _cut(self) -> None:
+        """End an answer that is not complete: by a reset, where a mere end would look whole."""
+        if self._until_closed is not None and self._until_closed.has_no_length:
+            with suppress(OSError):
+                connected = self.transport.get_extra_info("socket")
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()  # a close would wait for who does not read
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()
@@ -228,15 +257,15 @@ class _UntilClosed:
     def __init__(self, cycle: Any, send: Send) -> None:
         self._cycle = cycle
         self._send = send
-        self._has_no_length = False
+        self.has_no_length = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            names = {name.lower() for name, _ in message["headers"]}
-            self._has_no_length = b"content-length" not in names
-            if self._has_no_length:
+            names = {name.lower() for name, _ in message.get("headers", ())}
+            self.has_no_length = b"content-length" not in names
+            if self.has_no_length:
                 self._cycle.chunked_encoding = False
-        elif self._has_no_length:
+        elif self.has_no_length:
             self._cycle.expected_content_length = len(message.get("body", b""))
         await self._send(message)
 

@@ -113,7 +113,9 @@ class Exchange:
     async def _discard(self, most_bytes: int, most_s: float) -> None:
         """Read a little of an unread body, and throw it away."""
         body = self.body
-        expects = any(name.lower() == b"expect" for name, _ in self.scope["headers"])
+        expects = self.scope["http_version"] >= "1.1" and any(
+            name.lower() == b"expect" for name, _ in self.scope["headers"]
+        )
         if body.ended or (expects and not body.asked):
             return
         enough = body.received + most_bytes

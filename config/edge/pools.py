@@ -86,11 +86,41 @@ def submit(
     """Run `job` outside Django's request cycle, with what that cycle would have given it."""
 
     def run() -> T:
-        close_old_connections()
-        try:
-            with structlog.contextvars.bound_contextvars(request_id=request_id):
-                return job(*args, **kwargs)
-        finally:
-            close_old_connections()
+        with _as_in_a_request(request_id):
+            return job(*args, **kwargs)
 
     return asyncio.wrap_future(pool.submit(run))
+
+
+def submit_turns(
+    pool: ThreadPoolExecutor, request_id: str, turn: Callable[[], bool]
+) -> "asyncio.Future[None]":
+    """Run `turn` like `submit`, and as long as it says so again, behind what waits by then."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            with _as_in_a_request(request_id):
+                again = turn()
+            if again:
+                wait_in_line()
+            else:
+                done.set_result(None)
+        except BaseException as error:  # noqa: BLE001 - it is raised to whoever waits
+            done.set_exception(error)
+
+    def wait_in_line() -> None:
+        pool.submit(run).add_done_callback(lambda queued: queued.cancelled() and done.cancel())
+
+    wait_in_line()
+    return asyncio.wrap_future(done)
+
+
+@contextmanager
+def _as_in_a_request(request_id: str) -> Iterator[None]:
+    close_old_connections()
+    try:
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            yield
+    finally:
+        close_old_connections()

@@ -14,7 +14,7 @@ from config import memory
 from config.edge.body import Body
 from config.edge.exchange import Exchange
 from config.edge.handover import Receiver
-from config.edge.pools import Pools, submit
+from config.edge.pools import Pools, submit, submit_turns
 
 COLLECT_BYTES = 256 * 1024  # a segment of a blob, and small against a change of thread
 COLLECT_S = 0.02
@@ -27,6 +27,9 @@ AHEAD = 1  # pieces of a body that wait for a thread
 # Pieces that are not the reader's again: what waits, the one that is being written, and the one
 # before that, which the receiver may hold on to.
 HELD = AHEAD + 2
+# A body that comes faster is fast; below, a change of thread for each piece costs next to nothing.
+FAST_BYTES_PER_S = 32 * 1024 * 1024
+QUIET_S = 0.25  # after which a body that brings nothing is slow
 LINGER_S = 0.01  # for which a thread waits for the next piece; no client can hold it for longer
 
 logger = logging.getLogger(__name__)
@@ -105,7 +108,7 @@ class Delivery:
             self._pieces.put(data)
             idle, self._at_work = not self._at_work, True
         if idle:
-            self._writing = submit(self._pools.bytes, self._request_id, self._write_all)
+            self._writing = submit_turns(self._pools.bytes, self._request_id, self._write_all)
             self._writing.add_done_callback(self._note)
 
     async def written(self) -> None:
@@ -119,16 +122,22 @@ class Delivery:
         if self.failed.done() and self._writing is not None:
             await asyncio.shield(self._writing)
 
-    def _write_all(self) -> None:
+    def _write_all(self) -> bool:
+        """Write what there is, in a crowd no more than one piece; return whether more is left."""
         while (data := self._next()) is not None:
             self._receiver.write(data)
             del data  # or it would stay in memory until the next one has come
             self._done += 1
             self._loop.call_soon_threadsafe(self._moved.set)
+            if self._pools.crowded:  # somebody else may wait for the thread
+                with self._turn:
+                    self._at_work = not self._pieces.empty()
+                    return self._at_work
+        return False
 
     def _next(self) -> bytes | memoryview | None:
         """Return the piece to write; None if this thread is not needed any more."""
-        if self._lingers:
+        if self._lingers and not self._pools.crowded:
             with suppress(Empty):
                 return self._pieces.get(timeout=LINGER_S)
         with self._turn:
@@ -171,22 +180,36 @@ async def pump_directly(body: Body, delivery: Delivery) -> None:
     delivery.failed.add_done_callback(lambda _: body.interrupt())
     given: deque[memoryview] = deque()
     spare: list[memoryview] = []
+    loop = asyncio.get_running_loop()
+
+    def forget() -> None:
+        """Leave the memory to who reads it still, and the share of it to others."""
+        given.clear()
+        spare.clear()
+        delivery.note_speed(False)
+
     try:
         while not body.ended:
             wanted = delivery.piece_bytes
-            fitting = [piece for piece in spare if len(piece) == wanted]
-            buffer = fitting[0] if fitting else memoryview(memory.fresh(wanted))
+            buffer = next((piece for piece in spare if len(piece) == wanted), None)
+            buffer = buffer or memoryview(memory.fresh(wanted))
             spare.clear()
+            began, quiet = loop.time(), loop.call_later(QUIET_S, forget)
             count = await body.into(buffer)
-            delivery.note_speed(count == len(buffer))
+            quiet.cancel()
+            fast = count == len(buffer) and count > FAST_BYTES_PER_S * (loop.time() - began)
+            if fast:
+                delivery.note_speed(True)
+            holding = fast and delivery.holds
             given.append(buffer)
-            holding = delivery.holds
             await delivery.write(buffer[:count], holding=holding)
             while len(given) > (HELD if holding else 0):
                 spare.append(given.popleft())
+            delivery.note_speed(fast)  # as late as that: until now it had its memory
         await delivery.written()
     finally:
-        delivery.note_speed(False)
+        buffer = None
+        forget()
 
 
 async def pump(body: Body, delivery: Delivery) -> bytes:

@@ -1,5 +1,6 @@
 """Memory for bytes on their way."""
 
+import errno
 import mmap
 
 import pytest
@@ -15,16 +16,22 @@ def test_it_is_empty_and_of_its_size(size: int) -> None:
     assert fresh(size)[size - 1 :] == b"\0"
 
 
-@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="the kernel has no huge pages")
-def test_only_large_memory_asks_for_huge_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("refused", [False, True])
+def test_only_large_memory_asks_for_huge_pages_and_lives_without(
+    monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
     asked: list[int] = []
 
     class Watched(mmap.mmap):
         def madvise(self, option: int, *_: int) -> None:
-            asked.append(option)
+            if option == 14:
+                asked.append(len(self))
+                if refused:
+                    raise OSError(errno.EINVAL, "Invalid argument")
 
     monkeypatch.setattr(mmap, "mmap", Watched)
-    fresh(HUGE_PAGE_BYTES - 1)
-    assert not asked
-    fresh(HUGE_PAGE_BYTES)
-    assert asked == [mmap.MADV_HUGEPAGE]
+    monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 14, raising=False)
+    monkeypatch.setattr(mmap, "MADV_DONTFORK", 10, raising=False)
+    sizes = [HUGE_PAGE_BYTES - 1, HUGE_PAGE_BYTES]
+    assert [len(fresh(size)) for size in sizes] == sizes
+    assert asked == [HUGE_PAGE_BYTES]

@@ -14,7 +14,7 @@ from config.edge.errors import Disconnected, RequestTimeout
 from config.edge.limits import Limits
 from config.edge.pools import Pools
 from config.edge.receiving import HELD, Delivery
-from tests.config.edge.site import Recorder
+from tests.config.edge.site import CONTENT, Recorder
 from tests.config.edge.wire import GET, HANGS_S, Site, Wire, put, run, send_all
 
 LARGE = bytes(range(256)) * (DIRECT_BYTES // 256) + b"the rest"
@@ -158,6 +158,14 @@ def test_a_large_body_that_comes_too_slowly_is_cut(site, limits, every_s) -> Non
     assert [type(error) for error in site.failed] == [RequestTimeout]
 
 
+@pytest.fixture
+def fast(monkeypatch) -> None:
+    """Every body that fills its pieces is fast, however slow the machine is."""
+    monkeypatch.setattr(receiving, "FAST_BYTES_PER_S", 0)
+    monkeypatch.setattr(receiving, "QUIET_S", HANGS_S)
+
+
+@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("streams", [1, 3], ids=["alone", "in a crowd"])
 @pytest.mark.parametrize("write_s", [0, 0.003], ids=["fast disk", "slow disk"])
 def test_pieces_are_used_again_only_when_their_receiver_is_done(
@@ -185,6 +193,7 @@ def test_pieces_are_used_again_only_when_their_receiver_is_done(
     assert Recorder.journal == ["finish"] * streams
 
 
+@pytest.mark.usefixtures("fast")
 def test_the_first_piece_of_a_body_is_small_and_the_others_are_large(make_edge) -> None:
     edge = make_edge()
     content = bytes(2 * receiving.PIECE_BYTES + receiving.LEAST_PIECE_BYTES)
@@ -229,6 +238,7 @@ def test_fast_bodies_share_the_memory_and_slow_ones_are_not_counted() -> None:
     assert found == [4, 2, 1, 1, *[2] * 4, *[1] * 8, *[0.5] * 24, 4]
 
 
+@pytest.mark.usefixtures("fast")
 def test_bodies_that_become_slow_and_fast_again_are_taken_as_they_came(
     make_edge, monkeypatch
 ) -> None:
@@ -259,3 +269,71 @@ def test_bodies_that_become_slow_and_fast_again_are_taken_as_they_came(
     assert Recorder.journal == ["finish"] * 4
     assert min(Recorder.sizes) == 0
     assert max(Recorder.sizes) > receiving.LEAST_PIECE_BYTES
+
+
+async def begin_upload(wire: Wire, target: bytes = b"/receive") -> None:
+    """Begin a body that is longer than what will come of it: two pieces, which are full."""
+    wire.send(b"PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (target, 1 << 40))
+    both = receiving.LEAST_PIECE_BYTES + receiving.PIECE_BYTES
+    await send_all(wire, bytes(both), at_once=300_000)
+    await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_fast_body_keeps_no_thread_from_others(make_edge) -> None:
+    edge = make_edge(byte_threads=1)
+
+    async def scenario() -> None:
+        upload, download = Wire(edge), Wire(edge)
+        await begin_upload(upload, b"/receive?write_s=0.05")
+        download.send(b"GET /content HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        async with asyncio.timeout(HANGS_S):
+            while not download.closed:
+                await send_all(upload, bytes(1024 * 1024), at_once=300_000)
+        assert download.written.endswith(CONTENT)
+        upload.leave()
+        await asyncio.sleep(0.1)
+
+    asyncio.run(scenario())
+    assert Recorder.journal == ["abort"]
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_fast_body_that_falls_silent_takes_no_share(make_edge, monkeypatch) -> None:
+    monkeypatch.setattr(receiving, "QUIET_S", 0.1)
+    edge = make_edge()
+    counts: list[int] = []
+
+    async def scenario() -> None:
+        wire = Wire(edge)
+        await begin_upload(wire)
+        counts.append(edge._pools.fast_bodies)
+        await asyncio.sleep(1)
+        assert not edge._pools.fast_bodies
+        assert not wire.closed
+        while not edge._pools.fast_bodies:
+            await send_all(wire, bytes(receiving.LEAST_PIECE_BYTES), at_once=300_000)
+        wire.leave()
+        await asyncio.sleep(0.1)
+        counts.append(edge._pools.fast_bodies)
+
+    asyncio.run(scenario())
+    assert counts == [1, 0]
+    assert Recorder.journal == ["abort"]
+
+
+def test_a_body_that_comes_slowly_holds_one_small_piece(make_edge, monkeypatch) -> None:
+    monkeypatch.setattr(receiving, "FAST_BYTES_PER_S", 1 << 60)
+    edge = make_edge()
+    content = bytes(8 * receiving.LEAST_PIECE_BYTES)
+
+    async def scenario() -> None:
+        wire = Wire(edge)
+        wire.send(b"PUT /receive HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(content))
+        await send_all(wire, content, at_once=300_000)
+        await wire.until_written(b"201")
+
+    asyncio.run(scenario())
+    assert sum(Recorder.sizes) == len(content)
+    assert max(Recorder.sizes) == receiving.LEAST_PIECE_BYTES
+    assert Recorder.sizes.count(0) == len(Recorder.sizes) / 2

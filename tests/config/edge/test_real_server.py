@@ -65,6 +65,20 @@ def test_an_upload_that_is_cut_is_aborted(server: Server) -> None:
     wait_for(server, [*before, "abort"])
 
 
+def test_an_answer_that_ends_with_the_connection_is_whole_or_reset(server: Server) -> None:
+    def answer_to(target: str) -> Iterator[bytes]:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(f"GET {target} HTTP/1.0\r\nHost: a\r\n\r\n".encode())
+            while piece := client.recv(65536):
+                yield piece
+
+    whole = b"".join(answer_to("/pieces/5"))
+    assert b" 200 " in whole
+    assert whole.partition(b"\r\n\r\n")[2]
+    with pytest.raises(ConnectionResetError):
+        list(answer_to("/pieces/40?breaks_at=3"))
+
+
 def test_ranges_and_head_and_keep_alive(server: Server) -> None:
     connection = server.http()
     connection.request("GET", "/content", headers={"Range": "bytes=1000-300000"})

@@ -23,6 +23,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.closed = self.aborted = self.paused = False
+        self.untaken_bytes = 0  # of what was written
         self._protocol: Any = None
         config = Config(app, ws="none", lifespan="off", log_config=None, **options)
         self.connection = Connection(config, ServerState(), {})
@@ -72,6 +73,9 @@ class Wire(asyncio.Transport):
     def write(self, data: Any) -> None:
         assert not self.is_closing()
         self.writes.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.untaken_bytes
 
     def close(self) -> None:
         if not self.closed:
