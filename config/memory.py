@@ -19,3 +19,11 @@ def fresh(size: int) -> mmap.mmap:
         if size >= HUGE_PAGE_BYTES:
             memory.madvise(mmap.MADV_HUGEPAGE)
     return memory
+
+
+def empty(memory: memoryview) -> None:
+    """Give what `fresh` memory takes back to the kernel; its content is lost, or zeros."""
+    mapped = memory.obj
+    if isinstance(mapped, mmap.mmap):
+        with suppress(AttributeError, OSError):
+            mapped.madvise(mmap.MADV_DONTNEED)

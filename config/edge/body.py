@@ -115,6 +115,11 @@ class Body:
             raise Disconnected if direct.gone else RequestTimeout
         return count
 
+    @property
+    def is_awaited(self) -> bool:
+        """Tell whether nothing has come since `into` was called."""
+        return self._direct is not None and self._direct.is_awaited
+
     def interrupt(self) -> None:
         """Have `into` return now with what it has."""
         self._interrupted = True

@@ -57,6 +57,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self._until_closed = None  # there is no socket any more
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -166,8 +167,10 @@ class Connection(HttpToolsProtocol):
             app = _overloaded
 
         async def whole_or_cut(scope: Any, receive: Any, send: Any) -> None:
+            self._until_closed = None
             if scope["http_version"] < "1.1":
                 cycle.waiting_for_100_continue = False  # RFC 9110, 10.1.1
+                cycle.keep_alive = False
                 self._until_closed = _UntilClosed(cycle, send)
                 send = self._until_closed.send
             try:

@@ -61,6 +61,11 @@ class DirectBody(asyncio.BufferedProtocol):
             self._look_in(min(PAUSE_S, patience_s))
         return filling
 
+    @property
+    def is_awaited(self) -> bool:
+        """Tell whether a buffer is to be filled in which nothing is yet."""
+        return self._filling is not None and not self._filled
+
     def stop(self) -> None:
         """End the filling with what has come so far."""
         if self._filling is None:

@@ -32,6 +32,8 @@ FAST_BYTES_PER_S = 32 * 1024 * 1024
 QUIET_S = 0.25  # after which a body that brings nothing is slow
 LINGER_S = 0.01  # for which a thread waits for the next piece; no client can hold it for longer
 
+Piece = tuple[bytes | memoryview, bool]  # and whether the receiver has to let go of it at once
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,7 +51,7 @@ class Delivery:
         self._receiver = receiver
         self._pools = pools
         self._request_id = request_id
-        self._pieces: SimpleQueue[bytes | memoryview] = SimpleQueue()
+        self._pieces: SimpleQueue[Piece] = SimpleQueue()
         self._given = 0  # counted by the loop
         self._done = 0  # counted by the thread
         self._moved = asyncio.Event()
@@ -97,15 +99,14 @@ class Delivery:
         """
         await self._until_unwritten(AHEAD)
         self._lingers = holding
-        self._give(data)
+        self._give((data, not holding))
         if not holding:
-            self._give(b"")  # the next call, by which it lets go
             await self.written()
 
-    def _give(self, data: bytes | memoryview) -> None:
+    def _give(self, piece: Piece) -> None:
         self._given += 1
         with self._turn:
-            self._pieces.put(data)
+            self._pieces.put(piece)
             idle, self._at_work = not self._at_work, True
         if idle:
             self._writing = submit_turns(self._pools.bytes, self._request_id, self._write_all)
@@ -124,9 +125,12 @@ class Delivery:
 
     def _write_all(self) -> bool:
         """Write what there is, in a crowd no more than one piece; return whether more is left."""
-        while (data := self._next()) is not None:
+        while (piece := self._next()) is not None:
+            data, let_go = piece
             self._receiver.write(data)
-            del data  # or it would stay in memory until the next one has come
+            del data, piece  # or it would stay in memory until the next one has come
+            if let_go:
+                self._receiver.write(b"")
             self._done += 1
             self._loop.call_soon_threadsafe(self._moved.set)
             if self._pools.crowded:  # somebody else may wait for the thread
@@ -135,7 +139,7 @@ class Delivery:
                     return self._at_work
         return False
 
-    def _next(self) -> bytes | memoryview | None:
+    def _next(self) -> Piece | None:
         """Return the piece to write; None if this thread is not needed any more."""
         if self._lingers and not self._pools.crowded:
             with suppress(Empty):
@@ -147,7 +151,8 @@ class Delivery:
             return self._pieces.get()
 
     def _note(self, writing: "asyncio.Future[None]") -> None:
-        if writing.exception() is not None and not self.failed.done():
+        failed = writing.cancelled() or writing.exception() is not None
+        if failed and not self.failed.done():
             self.failed.set_result(None)
         self._moved.set()
 
@@ -167,7 +172,8 @@ class Delivery:
         running = {job for job in (self._writing, self._finishing) if job is not None}
         if running:
             await asyncio.wait(running)
-        if self._finishing is not None and self._finishing.exception() is None:
+        finishing = self._finishing
+        if finishing is not None and not finishing.cancelled() and finishing.exception() is None:
             return
         try:
             await submit(self._pools.pages, self._request_id, self._receiver.abort)
@@ -182,11 +188,15 @@ async def pump_directly(body: Body, delivery: Delivery) -> None:
     spare: list[memoryview] = []
     loop = asyncio.get_running_loop()
 
+    buffer: memoryview | None = None
+
     def forget() -> None:
         """Leave the memory to who reads it still, and the share of it to others."""
         given.clear()
         spare.clear()
         delivery.note_speed(False)
+        if buffer is not None and body.is_awaited:
+            memory.empty(buffer)
 
     try:
         while not body.ended:

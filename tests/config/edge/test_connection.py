@@ -301,6 +301,7 @@ async def pieces_of_no_length(_scope: Any, _receive: Any, send: Any) -> None:
         (b"1.0", b"close", b"one two "),
         (b"1.0", b"keep-alive", b"one two "),
         (b"0.9", b"close", b"one two "),
+        (b"0.9", b"keep-alive", b"one two "),
     ],
 )
 def test_an_answer_of_no_length_comes_in_chunks_only_to_who_knows_them(version, kept, body) -> None:
@@ -319,6 +320,24 @@ def test_an_answer_of_no_length_comes_in_chunks_only_to_who_knows_them(version, 
     head, _, found = answers[0].written.partition(b"\r\n\r\n")
     assert found == body
     assert (b"chunked" in head) == (version == b"1.1")
+
+
+def test_who_speaks_the_old_version_may_leave_in_the_middle(caplog) -> None:
+    async def endless(_scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def scenario() -> None:
+        wire = Wire(endless)
+        wire.send(b"GET /page HTTP/1.0\r\n\r\n")
+        await wire.until_written(b"half")
+        wire.leave()
+        await asyncio.sleep(0.05)
+
+    run(scenario())
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("length", [5, 2 * connection.DIRECT_BYTES])

@@ -2,11 +2,13 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from config import memory
 from config.edge import direct, receiving
 from config.edge.body import Body
 from config.edge.connection import DIRECT_BYTES
@@ -271,6 +273,16 @@ def test_bodies_that_become_slow_and_fast_again_are_taken_as_they_came(
     assert max(Recorder.sizes) > receiving.LEAST_PIECE_BYTES
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(HANGS_S):
+        while not condition():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+
+
+async def until_aborted() -> None:
+    await until(lambda: Recorder.journal == ["abort"])
+
+
 async def begin_upload(wire: Wire, target: bytes = b"/receive") -> None:
     """Begin a body that is longer than what will come of it: two pieces, which are full."""
     wire.send(b"PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (target, 1 << 40))
@@ -292,15 +304,16 @@ def test_a_fast_body_keeps_no_thread_from_others(make_edge) -> None:
                 await send_all(upload, bytes(1024 * 1024), at_once=300_000)
         assert download.written.endswith(CONTENT)
         upload.leave()
-        await asyncio.sleep(0.1)
+        await until_aborted()
 
     asyncio.run(scenario())
-    assert Recorder.journal == ["abort"]
 
 
 @pytest.mark.usefixtures("fast")
 def test_a_fast_body_that_falls_silent_takes_no_share(make_edge, monkeypatch) -> None:
-    monkeypatch.setattr(receiving, "QUIET_S", 0.1)
+    monkeypatch.setattr(receiving, "QUIET_S", 1)
+    emptied: list[int] = []
+    monkeypatch.setattr(memory, "empty", lambda buffer: emptied.append(len(buffer)))
     edge = make_edge()
     counts: list[int] = []
 
@@ -308,18 +321,17 @@ def test_a_fast_body_that_falls_silent_takes_no_share(make_edge, monkeypatch) ->
         wire = Wire(edge)
         await begin_upload(wire)
         counts.append(edge._pools.fast_bodies)
-        await asyncio.sleep(1)
-        assert not edge._pools.fast_bodies
+        await until(lambda: not edge._pools.fast_bodies)
         assert not wire.closed
+        assert emptied == [receiving.PIECE_BYTES]
         while not edge._pools.fast_bodies:
             await send_all(wire, bytes(receiving.LEAST_PIECE_BYTES), at_once=300_000)
         wire.leave()
-        await asyncio.sleep(0.1)
+        await until_aborted()
         counts.append(edge._pools.fast_bodies)
 
     asyncio.run(scenario())
     assert counts == [1, 0]
-    assert Recorder.journal == ["abort"]
 
 
 def test_a_body_that_comes_slowly_holds_one_small_piece(make_edge, monkeypatch) -> None:

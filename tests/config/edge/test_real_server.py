@@ -74,7 +74,7 @@ def test_an_answer_that_ends_with_the_connection_is_whole_or_reset(server: Serve
 
     whole = b"".join(answer_to("/pieces/5"))
     assert b" 200 " in whole
-    assert whole.partition(b"\r\n\r\n")[2]
+    assert len(whole.partition(b"\r\n\r\n")[2]) == 5 * 1024
     with pytest.raises(ConnectionResetError):
         list(answer_to("/pieces/40?breaks_at=3"))
 
