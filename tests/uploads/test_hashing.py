@@ -74,13 +74,17 @@ def test_a_helper_has_the_next_piece_before_it_is_done_with_the_one_before() -> 
 
 
 def test_what_goes_wrong_in_a_helper_is_raised_by_whatever_follows() -> None:
+    gate = threading.Event()
+
     class Broken(Watched):
         def update(self, data: bytes) -> None:
+            gate.wait(10)
             raise ValueError("broken")
 
     helpers = Helpers(1)
     whole = hash_of(Broken(), helpers)
     whole.update(DATA)
+    gate.set()
     for _ in range(2):
         with pytest.raises(ValueError, match="broken"):
             whole.update(DATA)

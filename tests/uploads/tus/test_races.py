@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from tests.uploads.api.test_uploads_api import file_part, form
 from tests.uploads.tus.conftest import TEXT, Tus, content_of, only_upload
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def at_once(jobs: Sequence[Callable[[], Any]]) -> Counter[int]:
     """Run all jobs at the same moment; return how often each status was answered."""
+    wait_for_connections(len(jobs))
     gate = threading.Barrier(len(jobs))
     statuses: Counter[int] = Counter()
 
@@ -43,6 +45,24 @@ def at_once(jobs: Sequence[Callable[[], Any]]) -> Counter[int]:
     for thread in threads:
         thread.join()
     return statuses
+
+
+def wait_for_connections(count: int) -> None:
+    """Wait until PostgreSQL has so many left; ended ones hold theirs for a moment more."""
+    if connection.vendor != "postgresql":
+        return
+    question = (
+        "SELECT current_setting('max_connections')::int"
+        " - current_setting('superuser_reserved_connections')::int - count(*)"
+        " FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    )
+    deadline = time.monotonic() + 30
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(question)
+            if cursor.fetchone()[0] >= count:
+                return
+            time.sleep(0.1)
 
 
 @pytest.fixture
