@@ -73,14 +73,12 @@ class BlockWriter:
         """Put everything into the file. What is no whole block is written again with the rest."""
         if self._lane is not None:
             self._lane.wait()
-        if not self._flushed:
-            block = self._memory()
-            if self._filled > BLOCK_BYTES:  # of the larger block of a lane
-                self._write_pages(block)
-            self._set_direct(False)
-            self._put(self._at, block, self._filled)
-            self._flushed = True
+        if not self._flushed and self._filled > BLOCK_BYTES:  # of the larger block of a lane
+            self._write_pages(self._memory())
         self._set_direct(False)
+        if not self._flushed:
+            self._put(self._at, self._memory(), self._filled)
+            self._flushed = True
 
     def close(self) -> None:
         """Wait until nothing is being written, whatever becomes of it; hold no memory any more."""
